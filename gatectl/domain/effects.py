@@ -1,0 +1,130 @@
+"""What shall be done, as values. Each is performed after the batch that carries it is on disk, and not before.
+
+Effects name a lane and a role ("open", "printer", "terminal"); which device that is, is the wiring's business.
+`deadline_mono_ms` is on the core's clock: an effect that is late is dropped and answered "refused: expired".
+"""
+
+from dataclasses import dataclass, field
+
+from gatectl.domain.facts import Line
+from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, TicketNumber, VendId
+
+
+@dataclass(frozen=True, slots=True)
+class PrintTicket:
+    """Print an entry ticket and present it. Answers: TicketPrinted, TicketPresented, TicketTaken, PrintFailed."""
+
+    lane: LaneId
+    job: JobId
+    ticket: TicketNumber
+    code: str
+    issued_ms: int
+    spot: str
+    tariff_text: str
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrintReceipt:
+    lane: LaneId
+    job: JobId
+    ticket: TicketNumber
+    receipt: int
+    series: str
+    lines: tuple[Line, ...]
+    paid_minor: int
+    currency: str
+    method: str
+    paid_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetractTicket:
+    """Pull back a ticket that is still in the mouth, if the printer can; never an error if it cannot."""
+
+    lane: LaneId
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenArm:
+    """Request one opening pulse. Answer: ArmAnswered(vend, ...)."""
+
+    lane: LaneId
+    vend: VendId
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseArm:
+    """Request one closing pulse. Only ever produced while the closing loop is known to be clear."""
+
+    lane: LaneId
+    vend: VendId
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopArm:
+    lane: LaneId
+    vend: VendId
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowText:
+    """Text for the driver, at most two lines; lanes without a display ignore it."""
+
+    lane: LaneId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorise:
+    """Ask the lane's payment terminal for an amount. Answer: TerminalAnswered."""
+
+    lane: LaneId
+    payment: PaymentId
+    ticket: TicketNumber
+    amount_minor: int
+    currency: str
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPayment:
+    lane: LaneId
+    payment: PaymentId
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPayment:
+    """Ask what became of a payment whose answer was lost. Answer: TerminalAnswered."""
+
+    lane: LaneId
+    payment: PaymentId
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a person's or the office's request; `code` is empty when it was done, else an E-... code."""
+
+    request: RequestId
+    code: str
+    message: str
+    data: dict[str, object] = field(default_factory=dict)
+
+
+Effect = (
+    PrintTicket
+    | PrintReceipt
+    | RetractTicket
+    | OpenArm
+    | CloseArm
+    | StopArm
+    | ShowText
+    | Authorise
+    | CancelPayment
+    | QueryPayment
+    | Reply
+)

@@ -1,0 +1,468 @@
+"""What can have happened at a site. Facts are frozen, in the past tense, and a promise on the wire.
+
+Rule 1: a field is never renamed, removed or given another meaning; a new field has a default. Anything else is a new `version`.
+Rule 2: facts hold only str, int, bool, None, enums, tuples of these and nested `Line`s: no float, no datetime.
+Rule 3: `_ms` is UTC wall-clock milliseconds unless the name says `mono`; `_minor` is minor units of `currency`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+
+
+class Fact:
+    """Base of all facts; `kind` and `version` name the wire schema."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+class VoidReason(StrEnum):
+    NOT_TAKEN = "not-taken"  # the car left before the ticket was taken
+    BACKED_OUT = "backed-out"  # taken, the arm opened, the car reversed: the paper is loose
+    PRINT_FAILED = "print-failed"
+    MAYBE_PRINTED = "maybe-printed"
+    DARK = "dark"  # provisional when the site went dark
+    FAILED_TO_OPEN = "failed-to-open"
+    BY_HAND = "by-hand"
+    LOST = "lost"  # replaced by a lost-ticket stay
+
+
+class LaneFault(StrEnum):
+    """A lane's fault; the code is what a technician looks up with `gatectl help CODE`."""
+
+    ARMING_LOOP_STUCK = "arming-loop-stuck"
+    CLOSING_LOOP_STUCK = "closing-loop-stuck"
+    LOOP_DEAD = "loop-dead"
+    LOOP_UNTRUSTED = "loop-untrusted"  # quality fault or stale
+    FAILS_TO_OPEN = "fails-to-open"
+    FAILS_TO_CLOSE = "fails-to-close"
+    ARM_BROKEN = "arm-broken"
+    ARM_UNKNOWN = "arm-unknown"
+    PRINTER_LOW = "printer-low"
+    PRINTER_OUT = "printer-out"
+    PRINTER_JAM = "printer-jam"
+    PRINTER_OFFLINE = "printer-offline"
+    DOOR_OPEN = "door-open"
+    DEVICE_LOST = "device-lost"
+    TERMINAL_OFFLINE = "terminal-offline"
+
+
+class Irregularity(StrEnum):
+    """What a lane saw that no vend explains."""
+
+    TAILGATE = "tailgate"
+    WRONG_WAY = "wrong-way"
+    REVERSED = "reversed"
+    LONG_VEHICLE = "long-vehicle"
+    UNVERIFIED_PASSAGE = "unverified-passage"
+    IMPLAUSIBLE_ORDER = "implausible-order"
+    REOPENED_ON_PRESENCE = "reopened-on-presence"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a price's explanation."""
+
+    text: str
+    amount_minor: int
+
+
+# -- the site itself ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStarted(Fact):
+    """The daemon is up. `dark_from_ms` is when the last fact before was recorded (None: first start)."""
+
+    kind: ClassVar[str] = "site.started"
+    boot_id: str
+    tag: str
+    software: str
+    dark_from_ms: int | None
+    dark_to_ms: int
+    clean: bool
+    config_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStopped(Fact):
+    kind: ClassVar[str] = "site.stopped"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped(Fact):
+    """The wall clock moved against the monotonic clock by more than the limit."""
+
+    kind: ClassVar[str] = "clock.stepped"
+    by_ms: int
+    quality: TimeQuality
+
+
+@dataclass(frozen=True, slots=True)
+class TariffApplied(Fact):
+    """A tariff version became known here. `body` is its canonical JSON; prices name it by `tariff`."""
+
+    kind: ClassVar[str] = "tariff.applied"
+    tariff: str
+    effective_from_ms: int
+    body: str
+    source: str  # "site-file" or "office"
+
+
+@dataclass(frozen=True, slots=True)
+class CountAdjusted(Fact):
+    kind: ClassVar[str] = "count.adjusted"
+    area: AreaId
+    delta: int
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost(Fact):
+    kind: ClassVar[str] = "device.lost"
+    device: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBack(Fact):
+    kind: ClassVar[str] = "device.back"
+    device: str
+    away_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeLost(Fact):
+    kind: ClassVar[str] = "office.lost"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeBack(Fact):
+    kind: ClassVar[str] = "office.back"
+    away_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone(Fact):
+    """A command from the office was carried out."""
+
+    kind: ClassVar[str] = "command.done"
+    command: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused(Fact):
+    kind: ClassVar[str] = "command.refused"
+    command: str
+    by: str
+    why: str
+
+
+# -- tickets and passages -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TicketIssued(Fact):
+    """A number was used up and a spot held. Provisional until VehicleEntered or TicketVoided."""
+
+    kind: ClassVar[str] = "ticket.issued"
+    ticket: TicketNumber
+    counter: int
+    lane: LaneId
+    area: AreaId
+    spot: SpotId | None
+    vehicle_type: str
+    spot_type: str | None
+    tariff: str
+    issued_ms: int
+    time_quality: TimeQuality
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTaken(Fact):
+    """The driver took the paper (or the virtual ticket was granted)."""
+
+    kind: ClassVar[str] = "ticket.taken"
+    ticket: TicketNumber
+    lane: LaneId
+
+
+@dataclass(frozen=True, slots=True)
+class TicketVoided(Fact):
+    kind: ClassVar[str] = "ticket.voided"
+    ticket: TicketNumber
+    lane: LaneId | None
+    reason: VoidReason
+    by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleEntered(Fact):
+    """The closing loop cleared behind a vehicle. `verified` False: inferred (dark, dead loop), count is estimated.
+
+    `exception` True: nobody pulled this ticket (tailgate, opened by hand); the number was issued for the stay alone.
+    """
+
+    kind: ClassVar[str] = "vehicle.entered"
+    ticket: TicketNumber
+    lane: LaneId
+    vend: VendId | None
+    entered_ms: int
+    verified: bool = True
+    exception: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryReversed(Fact):
+    """A committed entry drove back out over the entry lane; count -1. The ticket is spent by it."""
+
+    kind: ClassVar[str] = "entry.reversed"
+    ticket: TicketNumber
+    lane: LaneId
+
+
+@dataclass(frozen=True, slots=True)
+class TicketSpent(Fact):
+    """A ticket was accepted at an exit and cannot be used again unless TicketReturned follows."""
+
+    kind: ClassVar[str] = "ticket.spent"
+    ticket: TicketNumber
+    lane: LaneId
+    vend: VendId
+
+
+@dataclass(frozen=True, slots=True)
+class TicketReturned(Fact):
+    """The vehicle backed out of the exit (or the arm failed): the stay is inside again, grace keeps running."""
+
+    kind: ClassVar[str] = "ticket.returned"
+    ticket: TicketNumber
+    lane: LaneId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleExited(Fact):
+    """`ticket` None: a vehicle left that no ticket explains (tailgate, opened by hand, fire)."""
+
+    kind: ClassVar[str] = "vehicle.exited"
+    ticket: TicketNumber | None
+    lane: LaneId
+    area: AreaId
+    vend: VendId | None
+    exited_ms: int
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLostDeclared(Fact):
+    """A driver has no ticket; `ticket` is the stay found for it, or None, and `replacement` is what is paid on."""
+
+    kind: ClassVar[str] = "ticket.lost"
+    ticket: TicketNumber | None
+    replacement: TicketNumber
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketWrittenOff(Fact):
+    """A stay that nobody will end (soft close)."""
+
+    kind: ClassVar[str] = "ticket.written-off"
+    ticket: TicketNumber
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRefused(Fact):
+    """An exit read a code and did not accept it."""
+
+    kind: ClassVar[str] = "code.refused"
+    lane: LaneId
+    why: str
+    ticket: TicketNumber | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageObserved(Fact):
+    """Something irregular moved through a lane."""
+
+    kind: ClassVar[str] = "passage.observed"
+    lane: LaneId
+    irregularity: Irregularity
+    ticket: TicketNumber | None
+    vend: VendId | None
+
+
+# -- arms and lanes -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VendIntended(Fact):
+    """One authorised opening is about to be requested. No arm moves before this is on disk."""
+
+    kind: ClassVar[str] = "vend.intended"
+    vend: VendId
+    lane: LaneId
+    cause: str  # "ticket", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence"
+    ticket: TicketNumber | None
+
+
+@dataclass(frozen=True, slots=True)
+class VendConfirmed(Fact):
+    """The arm was seen up (or, in a lane without limit switches, the output was read back)."""
+
+    kind: ClassVar[str] = "vend.confirmed"
+    vend: VendId
+    lane: LaneId
+
+
+@dataclass(frozen=True, slots=True)
+class VendUnknown(Fact):
+    """Nobody can say whether the arm moved (reply lost, site dark)."""
+
+    kind: ClassVar[str] = "vend.unknown"
+    vend: VendId
+    lane: LaneId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendFailed(Fact):
+    """The arm did not move for this vend."""
+
+    kind: ClassVar[str] = "vend.failed"
+    vend: VendId
+    lane: LaneId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendClosed(Fact):
+    """The movement that the vend allowed is over: arm down, or the lane given up as held open."""
+
+    kind: ClassVar[str] = "vend.closed"
+    vend: VendId
+    lane: LaneId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedByHand(Fact):
+    """A person opened (or holds open) a lane; `why` is never empty."""
+
+    kind: ClassVar[str] = "lane.opened-by-hand"
+    lane: LaneId
+    vend: VendId
+    who: str
+    why: str
+    hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneModeChanged(Fact):
+    """`mode`: "normal", "held-open", "locked", "fire"."""
+
+    kind: ClassVar[str] = "lane.mode"
+    lane: LaneId
+    mode: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFaulted(Fact):
+    kind: ClassVar[str] = "lane.faulted"
+    lane: LaneId
+    fault: LaneFault
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCleared(Fact):
+    kind: ClassVar[str] = "lane.cleared"
+    lane: LaneId
+    fault: LaneFault
+    by: str = ""
+
+
+# -- money ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentStarted(Fact):
+    """A terminal is about to be asked. Durable first, so that a lost answer can be asked for again by its key."""
+
+    kind: ClassVar[str] = "payment.started"
+    payment: PaymentId
+    ticket: TicketNumber
+    method: str
+    amount_minor: int
+    currency: str
+    till: str  # lane id, pay station id or cashier's till
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTaken(Fact):
+    """Money came in. `lines` and `tariff` say why this was the amount due at `paid_ms`."""
+
+    kind: ClassVar[str] = "payment.taken"
+    payment: PaymentId
+    ticket: TicketNumber
+    method: str  # CASH, CREDIT_CARD, DEBIT_CARD, UPI, WALLET
+    amount_minor: int
+    currency: str
+    tendered_minor: int
+    change_minor: int
+    due_minor: int
+    tariff: str
+    lines: tuple[Line, ...]
+    till: str
+    by: str
+    series: str
+    receipt: int  # gapless within `series`
+    paid_ms: int
+    auth_code: str = ""
+    masked: str = ""  # last four at most
+    terminal_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFailed(Fact):
+    """`outcome`: "declined", "cancelled", "timed-out", "unknown"."""
+
+    kind: ClassVar[str] = "payment.failed"
+    payment: PaymentId
+    ticket: TicketNumber
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRefunded(Fact):
+    kind: ClassVar[str] = "payment.refunded"
+    payment: PaymentId
+    refund: PaymentId
+    ticket: TicketNumber
+    amount_minor: int
+    currency: str
+    by: str
+    why: str
+    series: str
+    receipt: int
+
+
+FACTS: tuple[type[Fact], ...] = tuple(sorted(Fact.__subclasses__(), key=lambda f: f.kind))
+KINDS: dict[str, type[Fact]] = {fact.kind: fact for fact in FACTS}
+assert len(KINDS) == len(FACTS), "two facts share a kind"
