@@ -23,13 +23,16 @@ Endpoints (all under `/sync/v1`, `Authorization: Bearer CREDENTIAL`, errors are 
     PUT  /sites/{site}/vitals                 Vitals (telemetry: what the fleet page shows; may be lost) -> 204
     GET  /sites/{site}/journal/{generation}?after=SEQ&limit=N  -> 200 NDJSON of what the office holds (a site that lost its disk)
 
+Every JSON message is a `Message` below: its `to_json` is what is sent, its `from_json` what is believed; members that a reader does
+not know are ignored, so a field may be added with a default. A problem's `type` is `PROBLEMS` + name.
+
 The edge believes an Ack only if content type, schema, site, generation and head at `ack` are its own.
 """
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
@@ -40,6 +43,8 @@ BATCH_BYTES_MAX = 1_048_576
 BODY_BYTES_MAX = 65_536
 LINE_BYTES_MAX = BODY_BYTES_MAX + 1_024
 FEED_WAIT_S_MAX = 25
+PROBLEMS = "/problems/"
+"""What stands before the name in a problem's `type`; readers take what follows the last slash."""
 
 _MARK = b',"body":'
 _SAFE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -120,3 +125,221 @@ def _word(head: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not _SAFE.fullmatch(value):
         raise Malformed(f"{name}: {value!r}")
     return value
+
+
+# -- the messages around the journal ---------------------------------------------------------------------------------
+
+
+def plain(raw: bytes) -> dict[str, Any]:
+    """A JSON object without a float anywhere; raises Malformed."""
+    try:
+        content = json.loads(raw, parse_float=_no_float, parse_constant=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise Malformed("not an object")
+    return content
+
+
+def _no_float(text: str) -> Any:
+    raise ValueError(f"{text} is not a whole number")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Base of all messages; `schema` names what is sent and is checked by the reader. Heads are hex, times UTC milliseconds."""
+
+    schema: ClassVar[str]
+
+    def to_json(self) -> bytes:
+        return json.dumps({"schema": self.schema, **asdict(self)}, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """Parse and check; raises Malformed naming the member."""
+        content = plain(raw)
+        if content.get("schema") != cls.schema:
+            raise Malformed(f"schema: expected {cls.schema}, found {content.get('schema')!r}")
+        made = _shaped(cls, content, "")
+        assert isinstance(made, cls)
+        return made
+
+
+def _shaped(hint: Any, value: Any, where: str) -> Any:
+    """`value` as `hint` wants it: str, int, bool, dict, a tuple of these, a dataclass, or `| None`."""
+    arms = get_args(hint)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise Malformed(f"{where}: expected a list")
+        return tuple(_shaped(arms[0], item, f"{where}[{n}]") for n, item in enumerate(value))
+    if type(None) in arms:
+        return None if value is None else _shaped(arms[0], value, where)
+    if (get_origin(hint) or hint) is dict and isinstance(value, dict):
+        return (
+            {key: _shaped(arms[1], item, f"{where}.{key}") for key, item in value.items()}
+            if arms[1] is not Any
+            else value
+        )
+    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") and isinstance(value, dict):
+        hints, made = get_type_hints(hint), {}
+        for field in fields(hint):
+            if field.name in value:
+                made[field.name] = _shaped(hints[field.name], value[field.name], f"{where}.{field.name}".lstrip("."))
+            elif field.default is MISSING and field.default_factory is MISSING:
+                raise Malformed(f"{where}.{field.name}: missing".lstrip("."))
+        return hint(**made)
+    if type(value) is not hint:
+        raise Malformed(f"{where}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol(Message):
+    schema: ClassVar[str] = "gatectl.enrol/1"
+    site: str
+    code: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled(Message):
+    """The site is the office's: `credential` is shown this once, `generation` starts at seq 1 from its genesis."""
+
+    schema: ClassVar[str] = "gatectl.enrolled/1"
+    site: str
+    installation: str
+    generation: int
+    credential: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Message):
+    """The site's position: its newest record in `generation` (`seq` 0: none, `head` the genesis)."""
+
+    schema: ClassVar[str] = "gatectl.hello/1"
+    site: str
+    installation: str
+    generation: int
+    seq: int
+    head: str
+    boot: str
+    wall_ms: int
+    software: str
+    protocol_min: int = PROTOCOL_MIN
+    protocol_max: int = PROTOCOL_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome(Message):
+    """What the office holds. `generation` is the current one, `seq` and `head` its last record there.
+
+    `verdict` "continue": go on after `seq` (the site checks its own head there); "new-generation": the site is not what the office saw
+    last (`why`: "fenced", "behind" or "forked") and asks for a generation with `after` = the `generation` given here.
+    """
+
+    schema: ClassVar[str] = "gatectl.welcome/1"
+    site: str
+    generation: int
+    seq: int
+    head: str
+    verdict: str
+    why: str
+    protocol: int
+    feed_epoch: int
+    feed_head: int
+    server_ms: int
+    rotate: bool = False  # the operator wants the credential replaced: enrol again with a new code
+
+
+@dataclass(frozen=True, slots=True)
+class NewGeneration(Message):
+    """Asks for the generation after `after`; 409 fenced (member "generation": the current one) when that is not current."""
+
+    schema: ClassVar[str] = "gatectl.generation/1"
+    after: int
+    installation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation(Message):
+    schema: ClassVar[str] = "gatectl.generation/1"
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ack(Message):
+    """Everything up to `ack` in `generation` is committed at the office; `head` is the chain head there."""
+
+    schema: ClassVar[str] = "gatectl.ack/1"
+    site: str
+    generation: int
+    ack: int
+    head: str
+    feed_epoch: int
+    feed_head: int
+    server_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """The whole of one row of reference data. `body` None: the row is gone. Kind "tariff": key is the tariff's version name."""
+
+    seq: int
+    kind: str
+    key: str
+    body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An order for now. Refuse it `valid_ms` after the reply came in, or once a synchronised clock is past `deadline_ms`.
+
+    `verb` "lane.open" has `args` {"lane": …}. The answer is a fact command.done or command.refused with `command` = `id`.
+    """
+
+    id: str
+    verb: str
+    args: dict[str, str]
+    by: str
+    reason: str
+    deadline_ms: int
+    valid_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feed(Message):
+    """Rows with seq after the asked one, in order, at most FEED_ROWS_MAX; apply `rows` and `next` in one transaction.
+
+    `next` is the cursor to ask with (the newest row given, or the asked one); `head` the newest row there is. A command is given to one
+    poll only. In a snapshot `next` equals `head`.
+    """
+
+    schema: ClassVar[str] = "gatectl.feed/1"
+    site: str
+    epoch: int
+    next: int
+    head: int
+    rows: tuple[FeedRow, ...]
+    commands: tuple[Command, ...] = ()
+
+
+FEED_ROWS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals(Message):
+    """Telemetry of a site; only the newest is kept. `lanes`: lane to phase; `free`: area to free spots; `devices_lost`: names."""
+
+    schema: ClassVar[str] = "gatectl.vitals/1"
+    site: str
+    generation: int
+    seq: int
+    acked: int
+    oldest_unacked_ms: int  # age of the oldest record not acknowledged, 0: none
+    boot: str
+    software: str
+    sent_ms: int
+    lanes: dict[str, str]
+    free: dict[str, int]
+    devices_lost: tuple[str, ...] = ()
