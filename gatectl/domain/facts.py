@@ -188,6 +188,20 @@ class TicketIssued(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class TicketLearned(Fact):
+    """An authentic ticket of this site that this database never issued (a lost disk): it is inside from now on."""
+
+    kind: ClassVar[str] = "ticket.learned"
+    ticket: TicketNumber
+    counter: int
+    lane: LaneId
+    area: AreaId
+    vehicle_type: str
+    tariff: str
+    issued_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TicketTaken(Fact):
     """The driver took the paper (or the virtual ticket was granted)."""
 
