@@ -1,0 +1,358 @@
+"""The site's books: everything that facts have made true. `Books.fold` is the only way they change.
+
+The same fold serves the running site, the start from disk and a replay; it asks nothing and decides nothing. A fact that
+does not fit the books is a programmer's error and stops the process: the core must not have decided it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from gatectl.domain import facts as f
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, VendId
+from gatectl.domain.spots import SpotIndex
+from gatectl.domain.tickets import TicketState
+
+CLOSED_KEPT_MAX: Final = 20_000
+"""Ended tickets whose end is remembered in memory, to tell a driver why a code is refused. Older ones are in the mirror."""
+PAYMENTS_KEPT_MAX: Final = 20_000
+"""Payment keys remembered in memory against a race; the mirror knows all of them."""
+
+OPEN_STATES: Final = frozenset({TicketState.ISSUED, TicketState.INSIDE, TicketState.SPENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One open ticket."""
+
+    ticket: TicketNumber
+    state: TicketState
+    area: AreaId
+    spot: SpotId | None
+    vehicle_type: str
+    tariff: str
+    issued_ms: int
+    entered_ms: int | None = None
+    taken: bool = False
+    paid_minor: int = 0
+    last_paid_ms: int | None = None
+    attempts: int = 0
+    """Payments ever started for it; makes the next payment's key."""
+    vend: VendId | None = None
+    lost: bool = False
+    """A replacement for a lost ticket with no stay found: costs the lost-ticket price."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVend:
+    vend: VendId
+    lane: LaneId
+    cause: str
+    ticket: TicketNumber | None
+    state: str  # intended, confirmed, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    payment: PaymentId
+    ticket: TicketNumber
+    method: str
+    amount_minor: int
+    state: str  # PENDING, COMPLETED, FAILED, REFUNDED
+    taken: f.PaymentTaken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    entered: int = 0
+    exited: int = 0
+    adjusted: int = 0
+
+    @property
+    def inside(self) -> int:
+        return self.entered - self.exited + self.adjusted
+
+
+@dataclass(slots=True)
+class Books:
+    """Mutable, owned by the core thread. Load it with the mirror's rows, then only fold."""
+
+    spots: SpotIndex
+    lane_areas: Mapping[LaneId, AreaId]
+    counter: int = 0
+    vends_intended: int = 0
+    stays: dict[TicketNumber, Stay] = field(default_factory=dict)
+    closed: OrderedDict[TicketNumber, TicketState] = field(default_factory=OrderedDict)
+    tags: dict[str, int] = field(default_factory=dict)
+    """Highest counter issued under each boot tag: a code with a known tag and counter that is not open has ended."""
+    vends: dict[VendId, OpenVend] = field(default_factory=dict)
+    payments: OrderedDict[PaymentId, Payment] = field(default_factory=OrderedDict)
+    receipts: dict[str, int] = field(default_factory=dict)
+    counts: dict[AreaId, Count] = field(default_factory=dict)
+    tariffs: dict[str, f.TariffApplied] = field(default_factory=dict)
+    modes: dict[LaneId, f.LaneModeChanged] = field(default_factory=dict)
+    faults: dict[tuple[LaneId, f.LaneFault], str] = field(default_factory=dict)
+    devices_lost: dict[str, str] = field(default_factory=dict)
+    office_up: bool | None = None
+
+    def fold(self, fact: f.Fact) -> None:
+        """Make a fact true here. Facts that change nothing in the books are listed, not defaulted."""
+        _FOLDS[type(fact)](self, fact)
+
+    def fold_all(self, facts: Iterable[f.Fact]) -> None:
+        for fact in facts:
+            self.fold(fact)
+
+    def count(self, area: AreaId) -> Count:
+        return self.counts.get(area, Count())
+
+    def is_known(self, ticket: TicketNumber) -> bool:
+        """Whether this database issued the number, open or ended."""
+        counter, _, tag = ticket.partition("-")
+        return int(counter) <= self.tags.get(tag, 0)
+
+    # -- the steps that several folds share --
+
+    def _open(self, stay: Stay) -> None:
+        assert stay.ticket not in self.stays, f"{stay.ticket} is open already"
+        if stay.spot is not None:
+            self.spots.hold(stay.spot)
+        self.stays[stay.ticket] = stay
+
+    def _close(self, ticket: TicketNumber, state: TicketState) -> None:
+        stay = self.stays.pop(ticket)
+        if stay.spot is not None:
+            self.spots.release(stay.spot)
+        self.closed[ticket] = state
+        while len(self.closed) > CLOSED_KEPT_MAX:
+            self.closed.popitem(last=False)
+
+    def _remember(self, payment: Payment) -> None:
+        self.payments[payment.payment] = payment
+        while len(self.payments) > PAYMENTS_KEPT_MAX:
+            self.payments.popitem(last=False)
+
+    def _counted(self, area: AreaId, entered: int = 0, exited: int = 0, adjusted: int = 0) -> None:
+        was = self.count(area)
+        self.counts[area] = Count(was.entered + entered, was.exited + exited, was.adjusted + adjusted)
+
+    def _used_number(self, ticket: TicketNumber, counter: int) -> None:
+        tag = ticket.partition("-")[2]
+        self.tags[tag] = max(counter, self.tags.get(tag, 0))
+
+
+def _nothing(books: Books, fact: f.Fact) -> None:
+    """The journal keeps it; the books have nothing to remember of it."""
+
+
+def _issued(books: Books, fact: f.TicketIssued) -> None:
+    assert fact.counter == books.counter + 1, f"number {fact.counter} after {books.counter}: a gap"
+    books.counter = fact.counter
+    books._used_number(fact.ticket, fact.counter)
+    books._open(
+        Stay(fact.ticket, TicketState.ISSUED, fact.area, fact.spot, fact.vehicle_type, fact.tariff, fact.issued_ms),
+    )
+
+
+def _learned(books: Books, fact: f.TicketLearned) -> None:
+    books._used_number(fact.ticket, fact.counter)
+    stay = Stay(fact.ticket, TicketState.INSIDE, fact.area, None, fact.vehicle_type, fact.tariff, fact.issued_ms)
+    books._open(replace(stay, entered_ms=fact.issued_ms, taken=True))
+
+
+def _taken(books: Books, fact: f.TicketTaken) -> None:
+    books.stays[fact.ticket] = replace(books.stays[fact.ticket], taken=True)
+
+
+def _voided(books: Books, fact: f.TicketVoided) -> None:
+    books._close(fact.ticket, TicketState.VOID)
+
+
+def _entered(books: Books, fact: f.VehicleEntered) -> None:
+    stay = books.stays[fact.ticket]
+    assert stay.state is TicketState.ISSUED, f"{fact.ticket} entered twice"
+    books.stays[fact.ticket] = replace(stay, state=TicketState.INSIDE, entered_ms=fact.entered_ms, taken=True)
+    books._counted(stay.area, entered=1)
+
+
+def _reversed(books: Books, fact: f.EntryReversed) -> None:
+    books._counted(books.stays[fact.ticket].area, entered=-1)
+    books._close(fact.ticket, TicketState.VOID)
+
+
+def _spent(books: Books, fact: f.TicketSpent) -> None:
+    stay = books.stays[fact.ticket]
+    assert stay.state is TicketState.INSIDE, f"{fact.ticket} spent while {stay.state}"
+    books.stays[fact.ticket] = replace(stay, state=TicketState.SPENT, vend=fact.vend)
+
+
+def _returned(books: Books, fact: f.TicketReturned) -> None:
+    stay = books.stays[fact.ticket]
+    assert stay.state is TicketState.SPENT, f"{fact.ticket} returned while {stay.state}"
+    books.stays[fact.ticket] = replace(stay, state=TicketState.INSIDE, vend=None)
+
+
+def _exited(books: Books, fact: f.VehicleExited) -> None:
+    if fact.ticket is None:
+        books._counted(fact.area, exited=1)
+        return
+    area = books.stays[fact.ticket].area
+    books._close(fact.ticket, TicketState.EXITED)
+    books._counted(area, exited=1)
+
+
+def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
+    replacement = books.stays[fact.replacement]
+    assert replacement.state is TicketState.ISSUED, f"{fact.replacement} replaces after {replacement.state}"
+    changed = replace(replacement, state=TicketState.INSIDE, entered_ms=replacement.issued_ms, taken=True, lost=True)
+    if fact.ticket is not None:
+        found = books.stays[fact.ticket]
+        changed = replace(
+            changed,
+            lost=False,
+            issued_ms=found.issued_ms,
+            entered_ms=found.entered_ms,
+            tariff=found.tariff,
+            paid_minor=found.paid_minor,
+            last_paid_ms=found.last_paid_ms,
+        )
+        books._close(fact.ticket, TicketState.LOST)
+    books.stays[fact.replacement] = changed
+
+
+def _written_off(books: Books, fact: f.TicketWrittenOff) -> None:
+    stay = books.stays[fact.ticket]
+    if stay.state is not TicketState.ISSUED:
+        books._counted(stay.area, adjusted=-1)
+    books._close(fact.ticket, TicketState.WRITTEN_OFF)
+
+
+def _vend_intended(books: Books, fact: f.VendIntended) -> None:
+    books.vends_intended += 1
+    books.vends[fact.vend] = OpenVend(fact.vend, fact.lane, fact.cause, fact.ticket, "intended")
+
+
+def _vend_state(state: str) -> Callable[[Books, Any], None]:
+    def fold(books: Books, fact: f.VendConfirmed | f.VendUnknown) -> None:
+        if fact.vend in books.vends:
+            books.vends[fact.vend] = replace(books.vends[fact.vend], state=state)
+
+    return fold
+
+
+def _vend_over(books: Books, fact: f.VendFailed | f.VendClosed) -> None:
+    books.vends.pop(fact.vend, None)
+
+
+def _mode(books: Books, fact: f.LaneModeChanged) -> None:
+    books.modes[fact.lane] = fact
+
+
+def _faulted(books: Books, fact: f.LaneFaulted) -> None:
+    books.faults[fact.lane, fact.fault] = fact.detail
+
+
+def _cleared(books: Books, fact: f.LaneCleared) -> None:
+    books.faults.pop((fact.lane, fact.fault), None)
+
+
+def _payment_started(books: Books, fact: f.PaymentStarted) -> None:
+    books._remember(Payment(fact.payment, fact.ticket, fact.method, fact.amount_minor, "PENDING"))
+    if fact.ticket in books.stays:
+        stay = books.stays[fact.ticket]
+        books.stays[fact.ticket] = replace(stay, attempts=stay.attempts + 1)
+
+
+def _payment_taken(books: Books, fact: f.PaymentTaken) -> None:
+    before = books.payments.get(fact.payment)
+    assert before is None or before.state == "PENDING", f"payment {fact.payment} counted twice"
+    assert fact.receipt == books.receipts.get(fact.series, 0) + 1, f"receipt {fact.series}/{fact.receipt}: a gap"
+    books.receipts[fact.series] = fact.receipt
+    books._remember(Payment(fact.payment, fact.ticket, fact.method, fact.amount_minor, "COMPLETED", fact))
+    if fact.ticket in books.stays:
+        stay = books.stays[fact.ticket]
+        attempts = stay.attempts + (before is None)
+        books.stays[fact.ticket] = replace(
+            stay, paid_minor=stay.paid_minor + fact.amount_minor, last_paid_ms=fact.paid_ms, attempts=attempts
+        )
+
+
+def _payment_failed(books: Books, fact: f.PaymentFailed) -> None:
+    if fact.payment in books.payments:
+        books.payments[fact.payment] = replace(books.payments[fact.payment], state="FAILED")
+
+
+def _payment_refunded(books: Books, fact: f.PaymentRefunded) -> None:
+    assert fact.receipt == books.receipts.get(fact.series, 0) + 1, f"receipt {fact.series}/{fact.receipt}: a gap"
+    books.receipts[fact.series] = fact.receipt
+    if fact.payment in books.payments:
+        books.payments[fact.payment] = replace(books.payments[fact.payment], state="REFUNDED")
+    if fact.ticket in books.stays:
+        stay = books.stays[fact.ticket]
+        books.stays[fact.ticket] = replace(stay, paid_minor=stay.paid_minor - fact.amount_minor)
+
+
+def _tariff(books: Books, fact: f.TariffApplied) -> None:
+    books.tariffs[fact.tariff] = fact
+
+
+def _adjusted(books: Books, fact: f.CountAdjusted) -> None:
+    books._counted(fact.area, adjusted=fact.delta)
+
+
+def _device_lost(books: Books, fact: f.DeviceLost) -> None:
+    books.devices_lost[fact.device] = fact.why
+
+
+def _device_back(books: Books, fact: f.DeviceBack) -> None:
+    books.devices_lost.pop(fact.device, None)
+
+
+def _office(up: bool) -> Callable[[Books, Any], None]:
+    def fold(books: Books, fact: f.OfficeLost | f.OfficeBack) -> None:
+        books.office_up = up
+
+    return fold
+
+
+_FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
+    f.SiteStarted: _nothing,
+    f.SiteStopped: _nothing,
+    f.ClockStepped: _nothing,
+    f.TariffApplied: _tariff,
+    f.CountAdjusted: _adjusted,
+    f.DeviceLost: _device_lost,
+    f.DeviceBack: _device_back,
+    f.OfficeLost: _office(up=False),
+    f.OfficeBack: _office(up=True),
+    f.CommandDone: _nothing,
+    f.CommandRefused: _nothing,
+    f.TicketIssued: _issued,
+    f.TicketLearned: _learned,
+    f.TicketTaken: _taken,
+    f.TicketVoided: _voided,
+    f.VehicleEntered: _entered,
+    f.EntryReversed: _reversed,
+    f.TicketSpent: _spent,
+    f.TicketReturned: _returned,
+    f.VehicleExited: _exited,
+    f.TicketLostDeclared: _lost,
+    f.TicketWrittenOff: _written_off,
+    f.CodeRefused: _nothing,
+    f.PassageObserved: _nothing,
+    f.VendIntended: _vend_intended,
+    f.VendConfirmed: _vend_state("confirmed"),
+    f.VendUnknown: _vend_state("unknown"),
+    f.VendFailed: _vend_over,
+    f.VendClosed: _vend_over,
+    f.OpenedByHand: _nothing,
+    f.LaneModeChanged: _mode,
+    f.LaneFaulted: _faulted,
+    f.LaneCleared: _cleared,
+    f.PaymentStarted: _payment_started,
+    f.PaymentTaken: _payment_taken,
+    f.PaymentFailed: _payment_failed,
+    f.PaymentRefunded: _payment_refunded,
+}
+assert set(_FOLDS) == set(f.FACTS), "every fact is folded, or named as changing nothing"

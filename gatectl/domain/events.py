@@ -1,0 +1,131 @@
+"""What reaches the core from outside, in the past tense. Frozen values; the only things that cross into the core thread."""
+
+from dataclasses import dataclass
+
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, RequestId, TicketNumber
+from gatectl.domain.lane import Hand, Input
+
+
+@dataclass(frozen=True, slots=True)
+class LaneInput:
+    """Something happened at one lane."""
+
+    lane: LaneId
+    input: Input
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWent:
+    """A device was lost or came back. `roles` are the lanes that need it, with their names for it."""
+
+    device: str
+    up: bool
+    why: str
+    roles: tuple[tuple[LaneId, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeWent:
+    up: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TariffReceived:
+    """A tariff version from the office's feed or the site file; `body` is the canonical JSON of it."""
+
+    tariff: str
+    body: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeCommanded:
+    """A live command from the office; refused by name when `deadline_mono_ms` has passed."""
+
+    command: str
+    lane: LaneId
+    hand: Hand
+    who: str
+    why: str
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandAsked:
+    """A person at the site asks a lane for something."""
+
+    lane: LaneId
+    hand: Hand
+    who: str
+    why: str
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class CashOffered:
+    """A cashier (or a pay station) takes cash for a ticket. `amount_minor` None: pay what is due."""
+
+    request: RequestId
+    payment: PaymentId
+    ticket: TicketNumber
+    amount_minor: int | None
+    tendered_minor: int | None
+    till: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoidAsked:
+    request: RequestId
+    ticket: TicketNumber
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LostTicketDeclared:
+    """A driver inside has no ticket. `ticket` is the stay found for them, if any; `entered_ms` when it is proven otherwise."""
+
+    request: RequestId
+    lane: LaneId
+    ticket: TicketNumber | None
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CountCorrected:
+    request: RequestId
+    area: AreaId
+    delta: int
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WallClockMoved:
+    """The wall clock stepped against the monotonic clock."""
+
+    by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    reason: str
+
+
+Event = (
+    LaneInput
+    | DeviceWent
+    | OfficeWent
+    | TariffReceived
+    | OfficeCommanded
+    | HandAsked
+    | CashOffered
+    | VoidAsked
+    | LostTicketDeclared
+    | CountCorrected
+    | WallClockMoved
+    | StopAsked
+)
