@@ -249,6 +249,7 @@ class Welcome(Message):
     feed_head: int
     server_ms: int
     rotate: bool = False  # the operator wants the credential replaced: enrol again with a new code
+    encodings: tuple[str, ...] = ("zstd", "gzip", "identity")  # what the journal endpoint reads, best first
 
 
 @dataclass(frozen=True, slots=True)
