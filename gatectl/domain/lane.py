@@ -395,6 +395,8 @@ class Lane:
     arm: Arm = Arm.UNKNOWN
     faults: frozenset[LaneFault] = frozenset()
     doubt: Doubt | None = None
+    mode: str = "normal"
+    """The mode that was in force before a restart: normal, held-open, locked, fire; STARTING leads to its phase."""
     ticket: TicketNumber | None = None
     job: JobId | None = None
     vend: VendId | None = None
