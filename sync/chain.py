@@ -18,6 +18,6 @@ def link(previous: bytes, header: bytes, body: bytes) -> bytes:
 
 
 def digest(rows: Iterable[tuple[str, str, int]]) -> str:
-    """SHA-256 (hex) over the lines `ticket|state|paid_minor`, sorted by ticket number and joined by newline: equal at both ends."""
+    """SHA-256 (hex) over the lines `ticket|state|paid_minor`, sorted by ticket, joined by newline: equal at both ends."""
     lines = "\n".join(f"{ticket}|{state}|{paid_minor}" for ticket, state, paid_minor in sorted(rows))
     return hashlib.sha256(lines.encode()).hexdigest()

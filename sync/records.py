@@ -23,8 +23,9 @@ Endpoints (all under `/sync/v1`, `Authorization: Bearer CREDENTIAL`, errors are 
     PUT  /sites/{site}/vitals                 Vitals (telemetry: what the fleet page shows; may be lost) -> 204
     GET  /sites/{site}/journal/{generation}?after=SEQ&limit=N  -> 200 NDJSON of what the office holds (a site that lost its disk)
 
-Every JSON message is a `Message` below: its `to_json` is what is sent, its `from_json` what is believed; members that a reader does
-not know are ignored, so a field may be added with a default. A problem's `type` is `PROBLEMS` + name.
+Every JSON message is a `Message` below: its `to_json` is what is sent, its `from_json` what is believed; members that a
+reader does not know are ignored, so a field may be added with a default. A problem's `type` is `PROBLEMS` + name.
+Further problems: 401/403 not-enrolled (no credential, a wrong or a revoked one), 409 protocol, 422 malformed for any JSON body.
 
 The edge believes an Ack only if content type, schema, site, generation and head at `ack` are its own.
 """
@@ -89,8 +90,8 @@ class Record:
             raise Malformed("no body")
         body = line[cut + len(_MARK) : -1]
         try:
-            head = json.loads(line[:cut] + b"}")
-            content = json.loads(body)
+            head = json.loads(line[:cut].decode() + "}")
+            content = json.loads(body.decode())  # strict UTF-8: given bytes, json would guess other encodings
         except (ValueError, RecursionError) as error:
             raise Malformed(f"not JSON: {error}") from error
         if not isinstance(content, dict):
@@ -147,7 +148,7 @@ def _no_float(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Base of all messages; `schema` names what is sent and is checked by the reader. Heads are hex, times UTC milliseconds."""
+    """Base of all messages; `schema` is checked by the reader. Heads are hex, times UTC milliseconds."""
 
     schema: ClassVar[str]
 
@@ -203,7 +204,10 @@ class Enrol(Message):
 
 @dataclass(frozen=True, slots=True)
 class Enrolled(Message):
-    """The site is the office's: `credential` is shown this once, `generation` starts at seq 1 from its genesis."""
+    """The site is the office's; `credential` is shown this once. Older credentials and installations end here.
+
+    `generation` is the current one (1 for a new site); whether the site can go on in it is what the Hello after this settles.
+    """
 
     schema: ClassVar[str] = "gatectl.enrolled/1"
     site: str
@@ -233,8 +237,10 @@ class Hello(Message):
 class Welcome(Message):
     """What the office holds. `generation` is the current one, `seq` and `head` its last record there.
 
-    `verdict` "continue": go on after `seq` (the site checks its own head there); "new-generation": the site is not what the office saw
-    last (`why`: "fenced", "behind" or "forked") and asks for a generation with `after` = the `generation` given here.
+    `verdict` "continue": go on after `seq` (the site checks its own head there). "new-generation": the site is not what the
+    office saw last, or the office not what the site saw (`why`: "fenced", "behind", "forked", "unknown"): ask for a generation
+    with `after` = the greater of the site's own and the one given here, and send again under it, with their old ids, all facts
+    that the office does not hold: those beyond (`generation`, `seq`).
     """
 
     schema: ClassVar[str] = "gatectl.welcome/1"
@@ -254,7 +260,7 @@ class Welcome(Message):
 
 @dataclass(frozen=True, slots=True)
 class NewGeneration(Message):
-    """Asks for the generation after `after`; 409 fenced (member "generation": the current one) when that is not current."""
+    """Asks for generation `after` + 1; 409 fenced (member "generation": the current one) when `after` is older than that."""
 
     schema: ClassVar[str] = "gatectl.generation/1"
     after: int
@@ -284,7 +290,11 @@ class Ack(Message):
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """The whole of one row of reference data. `body` None: the row is gone. Kind "tariff": key is the tariff's version name."""
+    """The whole of one row of reference data; `body` None: the row is gone.
+
+    Kind "tariff": key is the version's name, body {"tariff": key, "effective_from_ms": …, "body": the tariff's canonical JSON
+    as text}, as in the fact tariff.applied.
+    """
 
     seq: int
     kind: str
@@ -294,7 +304,7 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An order for now. Refuse it `valid_ms` after the reply came in, or once a synchronised clock is past `deadline_ms`.
+    """An order for now. Refuse it `valid_ms` after the reply came in, or once a synchronised clock passes `deadline_ms`.
 
     `verb` "lane.open" has `args` {"lane": …}. The answer is a fact command.done or command.refused with `command` = `id`.
     """
@@ -312,8 +322,8 @@ class Command:
 class Feed(Message):
     """Rows with seq after the asked one, in order, at most FEED_ROWS_MAX; apply `rows` and `next` in one transaction.
 
-    `next` is the cursor to ask with (the newest row given, or the asked one); `head` the newest row there is. A command is given to one
-    poll only. In a snapshot `next` equals `head`.
+    `next` is the cursor to ask with (the newest row given, or the asked one); `head` the newest row there is. A command is
+    given to one poll only. In a snapshot `next` equals `head`.
     """
 
     schema: ClassVar[str] = "gatectl.feed/1"
@@ -330,7 +340,7 @@ FEED_ROWS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Vitals(Message):
-    """Telemetry of a site; only the newest is kept. `lanes`: lane to phase; `free`: area to free spots; `devices_lost`: names."""
+    """Telemetry of a site; only the newest is kept. `lanes`: lane to phase; `free`: area to free spots."""
 
     schema: ClassVar[str] = "gatectl.vitals/1"
     site: str
