@@ -35,6 +35,8 @@ CREATE TABLE tickets (
     entered_ms   INTEGER,
     verified     INTEGER NOT NULL DEFAULT 1,
     exception    INTEGER NOT NULL DEFAULT 0,
+    learned      INTEGER NOT NULL DEFAULT 0,   -- authentic, but issued by a database that is lost
+    lost         INTEGER NOT NULL DEFAULT 0,   -- replaces a lost ticket whose stay was not found
     exit_lane    TEXT,
     exited_ms    INTEGER,
     void_reason  TEXT,
@@ -84,7 +86,7 @@ CREATE TABLE vends (
     ticket TEXT,
     state  TEXT NOT NULL CHECK (state IN ('intended','confirmed','unknown','failed','closed')),
     at_ms  INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX vends_open ON vends (lane) WHERE state IN ('intended','confirmed','unknown');
 
 CREATE TABLE lanes (

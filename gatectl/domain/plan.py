@@ -1,0 +1,32 @@
+"""What the site is, as the domain sees it: made from the site file once, at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from gatectl.domain.ids import AreaId, LaneId, SiteId
+from gatectl.domain.lane import LanePlan
+from gatectl.domain.spots import Spot
+from gatectl.domain.tariffs import Tariff
+from gatectl.domain.tickets import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """A site's structure and rules. `compatible`: vehicle type to spot types, best first."""
+
+    site: SiteId
+    name: str
+    currency: str
+    zone: tzinfo
+    areas: tuple[AreaId, ...]
+    spots: tuple[Spot, ...]
+    lanes: tuple[LanePlan, ...]
+    tariffs: tuple[Tariff, ...]
+    keyring: Keyring
+    compatible: Mapping[str, tuple[str, ...]]
+    config_digest: str
+    software: str
+
+    def lane(self, lane: LaneId) -> LanePlan:
+        return next(plan for plan in self.lanes if plan.lane == lane)

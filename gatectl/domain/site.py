@@ -1,0 +1,374 @@
+"""The aggregate: events in, facts and effects out. No disk, no clock, no socket.
+
+`Site.handle` decides, folds what it decided, and returns it as one batch: the facts that are now true here and must become
+durable, and the effects that may be performed only after they are. Whoever calls it owns the thread, the disk and the time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatectl.domain import entry_lane, events, exit_lane
+from gatectl.domain import facts as f
+from gatectl.domain.books import Books
+from gatectl.domain.effects import Effect, QueryPayment, Reply
+from gatectl.domain.ids import Boot, LaneId, Moment, RequestId, TicketNumber, TimeQuality
+from gatectl.domain.lane import (
+    DeadlinePassed,
+    DeviceAvailabilityChanged,
+    Doubt,
+    Hand,
+    HandCommanded,
+    Input,
+    Lane,
+    LaneKind,
+    LanePlan,
+    PaidElsewhere,
+    Step,
+)
+from gatectl.domain.payments import settle_cash
+from gatectl.domain.plan import SitePlan
+from gatectl.domain.tariffs import TariffRefused, from_body, to_body
+from gatectl.domain.tickets import TicketState
+from gatectl.domain.view import LaneView, stay_price
+
+CLOCK_STEP_MS_MAX: Final = 2_000
+"""A wall clock that moves more than this against the monotonic clock has stepped."""
+
+_STEP: Final = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one event led to: durable first, then performed."""
+
+    facts: tuple[f.Fact, ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(slots=True)
+class Site:
+    """Owned by the core thread. Build it with loaded books, call `start` once, then `handle` and `elapsed`."""
+
+    plan: SitePlan
+    books: Books
+    boot: Boot
+    lanes: dict[LaneId, Lane] = field(default_factory=dict)
+    _facts: list[f.Fact] = field(default_factory=list)
+    _effects: list[Effect] = field(default_factory=list)
+
+    # -- the three doors -----------------------------------------------------------------------------------------
+
+    def start(self, now: Moment, dark_from_ms: int | None, clean: bool) -> Batch:
+        """The first batch of a run. Settles what the dark interval left open; moves nothing."""
+        self._record(
+            f.SiteStarted(
+                self.boot.boot_id,
+                self.boot.tag,
+                self.plan.software,
+                dark_from_ms,
+                now.wall_ms,
+                clean,
+                self.plan.config_digest,
+            )
+        )
+        self._apply_tariffs_of_the_site_file()
+        doubts = self._doubts()
+        doubted = {doubt.ticket for doubt in doubts.values()}
+        self._void_what_was_not_granted(doubted)
+        self._ask_after_pending_payments()
+        for plan in self.plan.lanes:
+            mode = self.books.modes.get(plan.lane)
+            kept = frozenset(fault for lane, fault in self.books.faults if lane == plan.lane)
+            self.lanes[plan.lane] = Lane(
+                plan=plan,
+                doubt=doubts.get(plan.lane),
+                faults=kept,
+                mode=mode.mode if mode else "normal",
+                deadline_mono_ms=now.mono_ms + plan.timing.start_ms,
+            )
+        return self._batch()
+
+    def handle(self, event: events.Event, now: Moment) -> Batch:
+        """Decide one event."""
+        _HANDLERS[type(event)](self, event, now)
+        return self._batch()
+
+    def elapsed(self, now: Moment) -> Batch:
+        """Tell every lane whose deadline has passed."""
+        for lane in list(self.lanes.values()):
+            if lane.deadline_mono_ms is not None and lane.deadline_mono_ms <= now.mono_ms:
+                self._step(lane.plan.lane, DeadlinePassed(), now)
+        return self._batch()
+
+    def next_deadline_mono_ms(self) -> int | None:
+        return min((d for lane in self.lanes.values() if (d := lane.deadline_mono_ms) is not None), default=None)
+
+    # -- how anything becomes true ---------------------------------------------------------------------------------
+
+    def _record(self, *facts: f.Fact) -> None:
+        for fact in facts:
+            self.books.fold(fact)
+            self._facts.append(fact)
+
+    def _batch(self) -> Batch:
+        batch = Batch(tuple(self._facts), tuple(self._effects))
+        self._facts.clear()
+        self._effects.clear()
+        return batch
+
+    def _step(self, lane_id: LaneId, happened: Input, now: Moment) -> Step:
+        lane = self.lanes[lane_id]
+        view = LaneView(self.plan, self.books, self.boot, now, lane.plan)
+        step = _STEP[lane.plan.kind](lane, happened, view)
+        self.lanes[lane_id] = step.lane
+        for number, learned in view.learned.items():
+            if step.lane.ticket == number or any(getattr(fact, "ticket", None) == number for fact in step.facts):
+                self._record(learned)
+        self._record(*step.facts)
+        self._effects.extend(step.effects)
+        return step
+
+    # -- starting --------------------------------------------------------------------------------------------------
+
+    def _apply_tariffs_of_the_site_file(self) -> None:
+        for tariff in self.plan.tariffs:
+            body = to_body(tariff)
+            known = self.books.tariffs.get(tariff.tariff)
+            if known is None or (known.source == "site-file" and known.body != body):
+                self._record(f.TariffApplied(tariff.tariff, tariff.effective_from_ms, body, "site-file"))
+
+    def _doubts(self) -> dict[LaneId, Doubt]:
+        """The newest unfinished vend of each lane; older ones of the same lane are closed as unknown."""
+        doubts: dict[LaneId, Doubt] = {}
+        known = {plan.lane for plan in self.plan.lanes}
+        for vend in list(self.books.vends.values()):
+            if vend.lane in doubts or vend.lane not in known:
+                earlier = doubts[vend.lane].vend if vend.lane in doubts else vend.vend
+                self._record(f.VendUnknown(earlier, vend.lane, "dark"), f.VendClosed(earlier, vend.lane))
+            doubts[vend.lane] = Doubt(vend.vend, self._ticket_in_doubt(vend.ticket))
+        return {lane: doubt for lane, doubt in doubts.items() if lane in known}
+
+    def _ticket_in_doubt(self, ticket: TicketNumber | None) -> TicketNumber | None:
+        """The vend's ticket, if its passage was not committed before the dark."""
+        stay = self.books.stays.get(ticket) if ticket else None
+        return ticket if stay and stay.state in (TicketState.ISSUED, TicketState.SPENT) else None
+
+    def _void_what_was_not_granted(self, doubted: set[TicketNumber | None]) -> None:
+        for stay in list(self.books.stays.values()):
+            if stay.state is TicketState.ISSUED and stay.ticket not in doubted:
+                self._record(f.TicketVoided(stay.ticket, None, f.VoidReason.DARK, by="gatectl"))
+            elif stay.state is TicketState.SPENT and stay.ticket not in doubted:
+                self._record(f.TicketReturned(stay.ticket, LaneId(""), "dark"))
+
+    def _ask_after_pending_payments(self) -> None:
+        tills = {str(plan.lane): plan.lane for plan in self.plan.lanes if plan.has_terminal}
+        for payment in list(self.books.payments.values()):
+            if payment.state == "PENDING":
+                lane = next((tills[till] for till in tills if f"-{till}-" in payment.payment), None)
+                if lane is not None:
+                    self._effects.append(QueryPayment(lane, payment.payment))
+                else:
+                    self._record(f.PaymentFailed(payment.payment, payment.ticket, "unknown", "dark"))
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def _lane_input(self, event: events.LaneInput, now: Moment) -> None:
+        self._step(event.lane, event.input, now)
+
+    def _device_went(self, event: events.DeviceWent, now: Moment) -> None:
+        if event.up == (event.device not in self.books.devices_lost):
+            return
+        self._record(f.DeviceBack(event.device, 0) if event.up else f.DeviceLost(event.device, event.why))
+        for lane, roles in event.roles:
+            self._step(lane, DeviceAvailabilityChanged(event.up, roles), now)
+
+    def _office_went(self, event: events.OfficeWent, now: Moment) -> None:
+        if event.up != self.books.office_up:
+            self._record(f.OfficeBack(0) if event.up else f.OfficeLost(event.why))
+
+    def _tariff_received(self, event: events.TariffReceived, now: Moment) -> None:
+        known = self.books.tariffs.get(event.tariff)
+        if known is not None and known.body == event.body:
+            return
+        try:
+            tariff = from_body(event.body)
+        except TariffRefused as refused:
+            self._record(f.CommandRefused(f"tariff {event.tariff}", event.source, str(refused)[:200]))
+            return
+        self._record(f.TariffApplied(tariff.tariff, tariff.effective_from_ms, event.body, event.source))
+
+    def _office_commanded(self, event: events.OfficeCommanded, now: Moment) -> None:
+        if now.mono_ms > event.deadline_mono_ms:
+            self._record(f.CommandRefused(event.command, event.who, "expired"))
+            return
+        if event.lane not in self.lanes:
+            self._record(f.CommandRefused(event.command, event.who, f"no lane {event.lane}"))
+            return
+        before = len(self._effects)
+        self._hand(event.lane, event.hand, event.who, event.why, f"office:{event.command}", now)
+        replies = [effect for effect in self._effects[before:] if isinstance(effect, Reply)]
+        self._effects[before:] = [effect for effect in self._effects[before:] if not isinstance(effect, Reply)]
+        refused = next((reply for reply in replies if reply.code), None)
+        if refused:
+            self._record(f.CommandRefused(event.command, event.who, f"{refused.code} {refused.message}"))
+        else:
+            self._record(f.CommandDone(event.command, event.who, event.why))
+
+    def _hand_asked(self, event: events.HandAsked, now: Moment) -> None:
+        self._hand(event.lane, event.hand, event.who, event.why, event.request, now)
+
+    def _hand(self, lane: LaneId, hand: Hand, who: str, why: str, request: str, now: Moment) -> None:
+        asked = RequestId(request)
+        if lane not in self.lanes:
+            self._effects.append(Reply(asked, "E-NOT-01", f"no lane {lane}"))
+            return
+        if not why.strip():
+            self._effects.append(Reply(asked, "E-USE-01", "a reason is needed"))
+            return
+        self._step(lane, HandCommanded(hand, who, why, asked), now)
+
+    def _cash_offered(self, event: events.CashOffered, now: Moment) -> None:
+        refusal, reply = self._cash_refusal(event, now)
+        if refusal:
+            self._effects.append(reply)
+            return
+        stay = self.books.stays[event.ticket]
+        price = stay_price(self.plan, self.books, stay, now)
+        amount = price.due_minor if event.amount_minor is None else event.amount_minor
+        settled = settle_cash(amount, amount if event.tendered_minor is None else event.tendered_minor)
+        taken = f.PaymentTaken(
+            payment=event.payment,
+            ticket=event.ticket,
+            method="CASH",
+            amount_minor=amount,
+            currency=price.currency,
+            tendered_minor=settled.tendered_minor,
+            change_minor=settled.change_minor,
+            due_minor=price.due_minor,
+            tariff=price.tariff,
+            lines=price.lines,
+            till=event.till,
+            by=event.who,
+            series=event.till,
+            receipt=self.books.receipts.get(event.till, 0) + 1,
+            paid_ms=now.wall_ms,
+        )
+        self._record(taken)
+        self._effects.append(Reply(event.request, "", "paid", told_payment(taken)))
+        for lane in list(self.lanes.values()):
+            if lane.ticket == event.ticket:
+                self._step(lane.plan.lane, PaidElsewhere(event.ticket), now)
+
+    def _cash_refusal(self, event: events.CashOffered, now: Moment) -> tuple[bool, Reply]:
+        """Why this cash cannot be taken; a repeat of a payment that was taken is answered as then."""
+        earlier = self.books.payments.get(event.payment)
+        if earlier is not None:
+            same = earlier.taken is not None and earlier.ticket == event.ticket and earlier.method == "CASH"
+            same = same and event.amount_minor in (None, earlier.amount_minor)
+            if same and earlier.taken is not None:
+                return True, Reply(event.request, "", "paid", told_payment(earlier.taken))
+            return True, Reply(event.request, "E-PAY-02", "this key was used for another payment")
+        stay = self.books.stays.get(event.ticket)
+        if stay is None or stay.state is not TicketState.INSIDE:
+            return True, Reply(event.request, "E-PAY-04", f"{event.ticket} is not inside")
+        if now.quality is TimeQuality.UNSET:
+            return True, Reply(event.request, "E-TIME-01", "the clock is not set")
+        due = stay_price(self.plan, self.books, stay, now).due_minor
+        amount = due if event.amount_minor is None else event.amount_minor
+        if amount <= 0 or due <= 0:
+            return True, Reply(event.request, "E-PAY-01", "nothing is due")
+        if amount > due:
+            return True, Reply(event.request, "E-PAY-02", f"{amount} is more than the {due} that is due")
+        if event.tendered_minor is not None and event.tendered_minor < amount:
+            return True, Reply(event.request, "E-PAY-03", f"{event.tendered_minor} of {amount} tendered")
+        return False, Reply(event.request, "", "")
+
+    def _void_asked(self, event: events.VoidAsked, now: Moment) -> None:
+        stay = self.books.stays.get(event.ticket)
+        if stay is None:
+            self._effects.append(Reply(event.request, "E-NOT-01", f"{event.ticket} is not open"))
+        elif any(lane.ticket == event.ticket for lane in self.lanes.values()):
+            self._effects.append(Reply(event.request, "E-LANE-02", f"{event.ticket} is in a lane now"))
+        elif stay.state is TicketState.ISSUED:
+            self._record(f.TicketVoided(event.ticket, None, f.VoidReason.BY_HAND, event.who, event.why))
+            self._effects.append(Reply(event.request, "", f"{event.ticket} is void"))
+        else:
+            self._record(f.TicketWrittenOff(event.ticket, event.who, event.why))
+            self._effects.append(Reply(event.request, "", f"{event.ticket} is written off, the count is one less"))
+
+    def _lost_ticket(self, event: events.LostTicketDeclared, now: Moment) -> None:
+        plan = self.plan.lane(event.lane) if event.lane in self.lanes else self._any_exit()
+        found = self.books.stays.get(event.ticket) if event.ticket else None
+        if event.ticket and (found is None or found.state is not TicketState.INSIDE):
+            self._effects.append(Reply(event.request, "E-TKT-08", f"{event.ticket} is not inside"))
+            return
+        view = LaneView(self.plan, self.books, self.boot, now, plan)
+        offer = view.exception_offer()
+        issued = f.TicketIssued(
+            offer.ticket,
+            offer.counter,
+            plan.lane,
+            plan.area,
+            None,
+            found.vehicle_type if found else plan.vehicle_type,
+            None,
+            offer.tariff,
+            now.wall_ms,
+            now.quality,
+        )
+        self._record(issued, f.TicketLostDeclared(event.ticket, offer.ticket, event.who, event.why))
+        price = view.price(offer.ticket)
+        data: dict[str, object] = {
+            "ticket": offer.ticket,
+            "code": offer.code,
+            "due_minor": price.due_minor,
+            "currency": price.currency,
+        }
+        self._effects.append(Reply(event.request, "", f"{offer.ticket} replaces the lost ticket", data))
+
+    def _any_exit(self) -> LanePlan:
+        return next((plan for plan in self.plan.lanes if plan.kind is LaneKind.EXIT), self.plan.lanes[0])
+
+    def _count_corrected(self, event: events.CountCorrected, now: Moment) -> None:
+        self._record(f.CountAdjusted(event.area, event.delta, event.who, event.why))
+        self._effects.append(Reply(event.request, "", f"count of {event.area} adjusted by {event.delta:+d}"))
+
+    def _wall_clock_moved(self, event: events.WallClockMoved, now: Moment) -> None:
+        self._record(f.ClockStepped(event.by_ms, now.quality))
+
+    def _stop(self, event: events.StopAsked, now: Moment) -> None:
+        self._record(f.SiteStopped(event.reason))
+
+
+def told_payment(taken: f.PaymentTaken) -> dict[str, object]:
+    """A payment as the control API tells it."""
+    return {
+        "payment": taken.payment,
+        "ticket": taken.ticket,
+        "method": taken.method,
+        "amount_minor": taken.amount_minor,
+        "tendered_minor": taken.tendered_minor,
+        "change_minor": taken.change_minor,
+        "currency": taken.currency,
+        "lines": [[line.text, line.amount_minor] for line in taken.lines],
+        "series": taken.series,
+        "receipt": taken.receipt,
+        "paid_ms": taken.paid_ms,
+    }
+
+
+_HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
+    events.LaneInput: Site._lane_input,
+    events.DeviceWent: Site._device_went,
+    events.OfficeWent: Site._office_went,
+    events.TariffReceived: Site._tariff_received,
+    events.OfficeCommanded: Site._office_commanded,
+    events.HandAsked: Site._hand_asked,
+    events.CashOffered: Site._cash_offered,
+    events.VoidAsked: Site._void_asked,
+    events.LostTicketDeclared: Site._lost_ticket,
+    events.CountCorrected: Site._count_corrected,
+    events.WallClockMoved: Site._wall_clock_moved,
+    events.StopAsked: Site._stop,
+}

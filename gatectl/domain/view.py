@@ -1,0 +1,133 @@
+"""The site as one lane sees it, at one moment: offers, verdicts on codes, prices, the next ids. Asking changes nothing."""
+
+from dataclasses import dataclass, field
+
+from gatectl.domain import tariffs, tickets
+from gatectl.domain.books import Books, Stay
+from gatectl.domain.facts import Line, TicketLearned
+from gatectl.domain.ids import Boot, Moment, PaymentId, TicketNumber, TimeQuality, VendId
+from gatectl.domain.lane import LanePlan, Price, Refusal, TicketOffer
+from gatectl.domain.plan import SitePlan
+from gatectl.domain.tickets import TicketState
+
+_WHY_ENDED = {
+    TicketState.VOID: Refusal("E-TKT-05", "Ticket void. Please call."),
+    TicketState.EXITED: Refusal("E-TKT-04", "Ticket already used. Please call."),
+    TicketState.LOST: Refusal("E-TKT-05", "Ticket replaced. Please call."),
+    TicketState.WRITTEN_OFF: Refusal("E-TKT-05", "Ticket closed. Please call."),
+}
+
+
+@dataclass(slots=True)
+class LaneView:
+    """Satisfies gatectl.domain.lane.View. `learned` holds a ticket that was admitted on its code alone."""
+
+    site: SitePlan
+    books: Books
+    boot: Boot
+    now: Moment
+    plan: LanePlan
+    learned: dict[TicketNumber, TicketLearned] = field(default_factory=dict)
+
+    def offer(self) -> TicketOffer | Refusal:
+        area, vehicle = self.plan.area, self.plan.vehicle_type
+        spot = self.books.spots.allocate(area, vehicle)
+        if spot is None and self.books.spots.total(area):
+            return Refusal("E-FULL-01", f"Full for {vehicle.replace('_', ' ').lower()}")
+        return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
+
+    def exception_offer(self) -> TicketOffer:
+        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
+        return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
+
+    def _numbered(self, spot: "tickets.SpotId | None", spot_type: str | None) -> TicketOffer:
+        counter = self.books.counter + 1
+        number = tickets.format_number(counter, self.boot.tag)
+        tariff = tariff_at(self.site, self.books, self.now.wall_ms)
+        code = tickets.sign(
+            self.site.keyring,
+            self.site.site,
+            counter=counter,
+            tag=self.boot.tag,
+            issued_s=self.now.wall_ms // 1000,
+            vehicle_type=self.plan.vehicle_type,
+        )
+        return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, tariff.summary(self.site.currency))
+
+    def admit(self, code: str) -> Price | Refusal:
+        read = tickets.verify(code, self.site.keyring, self.site.site)
+        if isinstance(read, tickets.CodeRefusal):
+            return Refusal(read.code, "Ticket not accepted. Please call.")
+        number = tickets.format_number(read.counter, read.tag)
+        stay = self.books.stays.get(number)
+        if stay is None:
+            return self._unlisted(number, read)
+        if stay.state is TicketState.SPENT:
+            return Refusal("E-TKT-04", "Ticket already used. Please call.")
+        if stay.state is TicketState.ISSUED:
+            return Refusal("E-TKT-08", "Ticket did not enter. Please call.")
+        if self.now.quality is TimeQuality.UNSET:
+            return Refusal("E-TIME-01", "Please call.")
+        return self.price(number)
+
+    def _unlisted(self, number: TicketNumber, read: tickets.VerifiedCode) -> Price | Refusal:
+        if number in self.books.closed:
+            return _WHY_ENDED[self.books.closed[number]]
+        if self.books.is_known(number):
+            return Refusal("E-TKT-04", "Ticket already used. Please call.")
+        if self.now.quality is TimeQuality.UNSET:
+            return Refusal("E-TIME-01", "Please call.")
+        issued_ms = read.issued_s * 1000
+        tariff = tariff_at(self.site, self.books, issued_ms)
+        fact = TicketLearned(
+            number, read.counter, self.plan.lane, self.plan.area, read.vehicle_type, tariff.tariff, issued_ms
+        )
+        self.learned[number] = fact
+        stay = Stay(number, TicketState.INSIDE, self.plan.area, None, read.vehicle_type, tariff.tariff, issued_ms)
+        return stay_price(self.site, self.books, stay, self.now)
+
+    def price(self, ticket: TicketNumber) -> Price:
+        return stay_price(self.site, self.books, self.books.stays[ticket], self.now)
+
+    def next_vend(self) -> VendId:
+        return next_vend(self.books, self.boot, self.plan)
+
+    def next_payment(self, ticket: TicketNumber) -> PaymentId:
+        stay = self.books.stays.get(ticket)
+        return PaymentId(f"{ticket}-{self.plan.lane}-{(stay.attempts if stay else 0) + 1}")
+
+    def next_receipt(self) -> tuple[str, int]:
+        return str(self.plan.lane), self.books.receipts.get(self.plan.lane, 0) + 1
+
+
+def next_vend(books: Books, boot: Boot, plan: LanePlan) -> VendId:
+    """Unique over boots by the tag, within one by the count of vends intended."""
+    return VendId(f"{plan.lane}-{boot.tag}-{books.vends_intended + 1}")
+
+
+def tariff_at(site: SitePlan, books: Books, at_ms: int) -> tariffs.Tariff:
+    """The tariff in force; those applied from the office replace those of the site file with the same id."""
+    return tariffs.chosen(known_tariffs(site, books).values(), at_ms)
+
+
+def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:
+    known = {tariff.tariff: tariff for tariff in site.tariffs}
+    known.update((name, tariffs.from_body(applied.body)) for name, applied in books.tariffs.items())
+    return known
+
+
+def stay_price(site: SitePlan, books: Books, stay: Stay, now: Moment) -> Price:
+    """What is due for a stay now, by the tariff that was fixed on its ticket."""
+    known = known_tariffs(site, books)
+    tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms)
+    if stay.lost:
+        total, lines = tariff.lost_ticket_minor, (Line("Lost ticket", tariff.lost_ticket_minor),)
+        due = max(0, total - stay.paid_minor)
+    else:
+        entered_ms = stay.issued_ms
+        charge = tariffs.charge(tariff, entered_ms, now.wall_ms, site.zone, site.currency)
+        total, lines = charge.total_minor, charge.lines
+        due = tariffs.due(
+            tariff, charge, entered_ms, now.wall_ms, stay.paid_minor, stay.last_paid_ms, site.zone, site.currency
+        )
+    return Price(stay.ticket, due, stay.paid_minor, total, site.currency, tariff.tariff, lines)

@@ -1,0 +1,112 @@
+"""Performs effects after their batch is durable: turns each into an order and hands it to the device's own thread.
+
+Called on the writer's thread; nothing here waits. What cannot be handed over is answered as REFUSED through the same door as
+a device's own answer, so that a lane always hears.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any, Final
+
+from drivers import api
+from gatectl.domain import effects
+from gatectl.domain.ids import LaneId
+from gatectl.runtime.clock import SystemClock
+from gatectl.runtime.paper import receipt_document, ticket_document
+from gatectl.runtime.wiring import LaneWires, OrderName
+
+SHORT_ORDER_MS: Final = 5_000
+"""Orders that carry no deadline of their own (texts, cancels, queries) are dropped after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Knows which bus serves which device. `answer` is where outcomes go; `replied` is where people wait."""
+
+    site_name: str
+    zone: tzinfo
+    clock: SystemClock
+    wires: Mapping[LaneId, LaneWires]
+    buses: Mapping[str, api.Bus]
+    """Device to the bus it is on."""
+    answer: Callable[[api.Signal], None]
+    replied: Callable[[effects.Reply], None]
+
+    def perform(self, effect: effects.Effect) -> None:
+        """Hand one effect over."""
+        _PERFORM[type(effect)](self, effect)
+
+    def send(self, lane: LaneId, role: str, order: api.Order) -> None:
+        """Give an order to the device that plays `role` in the lane."""
+        wired = self.wires[lane].roles.get(role)
+        if wired is None or wired[0] not in self.buses:
+            self.answer(api.Outcome("", order.order, api.Result.REFUSED, f"{lane} has no {role}"))
+            return
+        self.buses[wired[0]].order(wired[0], order)
+
+    def _short(self) -> int:
+        return self.clock.monotonic_ms() + SHORT_ORDER_MS
+
+    def _print_ticket(self, effect: effects.PrintTicket) -> None:
+        name = OrderName(effect.lane, "print", effect.job)
+        document = ticket_document(effect, self.site_name, self.zone)
+        deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
+        self.send(effect.lane, "printer", api.Print(str(name), document, deadline_ms))
+
+    def _print_receipt(self, effect: effects.PrintReceipt) -> None:
+        name = OrderName(effect.lane, "receipt", effect.job)
+        document = receipt_document(effect, self.site_name, self.zone)
+        self.send(effect.lane, "printer", api.Print(str(name), document, self._short()))
+
+    def _retract(self, effect: effects.RetractTicket) -> None:
+        name = OrderName(effect.lane, "retract", effect.job)
+        self.send(effect.lane, "printer", api.Retract(str(name), self._short()))
+
+    def _pulse(self, effect: effects.OpenArm | effects.CloseArm | effects.StopArm) -> None:
+        verb = _PULSES[type(effect)]
+        wires = self.wires[effect.lane]
+        name = OrderName(effect.lane, verb, effect.vend)
+        point = wires.roles.get(verb, ("", ""))[1]
+        deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
+        self.send(effect.lane, verb, api.Pulse(str(name), point, wires.pulse_ms[verb], deadline_ms))
+
+    def _show(self, effect: effects.ShowText) -> None:
+        if "display" in self.wires[effect.lane].roles:
+            name = OrderName(effect.lane, "show", "")
+            self.send(effect.lane, "display", api.Show(str(name), effect.text, self._short()))
+
+    def _authorise(self, effect: effects.Authorise) -> None:
+        name = OrderName(effect.lane, "charge", effect.payment)
+        deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
+        order = api.Charge(
+            str(name), effect.payment, effect.amount_minor, effect.currency, effect.ticket, deadline_ms
+        )
+        self.send(effect.lane, "terminal", order)
+
+    def _cancel(self, effect: effects.CancelPayment) -> None:
+        name = OrderName(effect.lane, "cancel", effect.payment)
+        self.send(effect.lane, "terminal", api.CancelCharge(str(name), effect.payment, self._short()))
+
+    def _query(self, effect: effects.QueryPayment) -> None:
+        name = OrderName(effect.lane, "query", effect.payment)
+        self.send(effect.lane, "terminal", api.QueryCharge(str(name), effect.payment, self._short()))
+
+    def _reply(self, effect: effects.Reply) -> None:
+        self.replied(effect)
+
+
+_PULSES: Final[Mapping[type, str]] = {effects.OpenArm: "open", effects.CloseArm: "close", effects.StopArm: "stop"}
+_PERFORM: Final[Mapping[type, Callable[[Effects, Any], None]]] = {
+    effects.PrintTicket: Effects._print_ticket,
+    effects.PrintReceipt: Effects._print_receipt,
+    effects.RetractTicket: Effects._retract,
+    effects.OpenArm: Effects._pulse,
+    effects.CloseArm: Effects._pulse,
+    effects.StopArm: Effects._pulse,
+    effects.ShowText: Effects._show,
+    effects.Authorise: Effects._authorise,
+    effects.CancelPayment: Effects._cancel,
+    effects.QueryPayment: Effects._query,
+    effects.Reply: Effects._reply,
+}

@@ -1,0 +1,119 @@
+"""The hash-chained journal inside the writer's connection: appending, heads, generations.
+
+Nothing here begins or commits: the caller's transaction does, so that a fact and what it changes become durable together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from gatectl.store.database import mark, set_mark
+from sync import chain
+from sync.records import Record
+
+_INSERT: Final = (
+    "INSERT INTO journal (generation, seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_RECORD: Final = "seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a journal stands: the last record of its generation, the chain's head there, the last event number."""
+
+    generation: int
+    seq: int
+    head: bytes
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact that has been encoded but has no place in the journal yet."""
+
+    fact_id: str
+    wall_ms: int
+    quality: str
+    boot_id: str
+    mono_ms: int
+    kind: str
+    version: int
+    body: bytes
+
+    def at(self, seq: int) -> Record:
+        return Record(
+            seq,
+            self.fact_id,
+            self.wall_ms,
+            self.quality,
+            self.boot_id,
+            self.mono_ms,
+            self.kind,
+            self.version,
+            self.body,
+        )
+
+
+def read_tip(connection: Connection, site: str) -> Tip:
+    """The tip as the disk has it. A new database begins generation 1."""
+    generation = int(mark(connection, "generation") or 0)
+    if generation == 0:
+        generation = 1
+        set_mark(connection, "generation", "1")
+    position = connection.exec_driver_sql("SELECT coalesce(max(position), 0) FROM journal").scalar_one()
+    row = connection.exec_driver_sql(
+        "SELECT seq, head FROM journal WHERE generation = ? ORDER BY seq DESC LIMIT 1", (generation,)
+    ).fetchone()
+    if row is None:
+        return Tip(generation, 0, chain.genesis(site, generation), position)
+    return Tip(generation, row[0], row[1], position)
+
+
+def append(connection: Connection, tip: Tip, entries: Sequence[Entry]) -> Tip:
+    """Write entries behind the tip; returns the new tip."""
+    seq, head = tip.seq, tip.head
+    rows = []
+    for entry in entries:
+        seq += 1
+        record = entry.at(seq)
+        head = chain.link(head, record.header(), record.body)
+        rows.append(
+            (
+                tip.generation,
+                seq,
+                entry.fact_id,
+                entry.wall_ms,
+                entry.quality,
+                entry.boot_id,
+                entry.mono_ms,
+                entry.kind,
+                entry.version,
+                entry.body,
+                head,
+            )
+        )
+    connection.exec_driver_sql(_INSERT, rows)
+    return Tip(tip.generation, seq, head, tip.position + len(rows))
+
+
+def begin_generation(connection: Connection, site: str, generation: int, after: Tip) -> Tip:
+    """Give every fact behind `after` (what the office has acknowledged) a place in a new generation.
+
+    Ids and bodies stay byte for byte; only the place, and so the heads, are new.
+    """
+    rows = connection.exec_driver_sql(
+        f"SELECT position, {_RECORD} FROM journal WHERE generation > ? OR (generation = ? AND seq > ?) ORDER BY position",  # noqa: S608  # a constant
+        (after.generation, after.generation, after.seq),
+    ).fetchall()
+    head = chain.genesis(site, generation)
+    for seq, (position, _, *rest) in enumerate(rows, 1):
+        record = Record(seq, *rest)
+        head = chain.link(head, record.header(), record.body)
+        connection.exec_driver_sql(
+            "UPDATE journal SET generation = ?, seq = ?, head = ? WHERE position = ?", (generation, seq, head, position)
+        )
+    set_mark(connection, "generation", str(generation))
+    return Tip(generation, len(rows), head, after.position)

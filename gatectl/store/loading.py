@@ -1,0 +1,109 @@
+"""The mirror's rows as the core's books, at start. The journal is the truth; the mirror is how fast one gets to it."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from gatectl.domain import facts as f
+from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books, Count, OpenVend, Payment, Stay
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, VendId
+from gatectl.domain.plan import SitePlan
+from gatectl.domain.spots import SpotIndex
+from gatectl.domain.tickets import TicketState
+
+_OPEN: Final = "('issued','inside','spent')"
+
+
+def load_books(connection: Connection, plan: SitePlan) -> Books:
+    """Books that hold what the mirror holds; a spot that is no longer in the plan keeps its stay and is not counted."""
+    books = Books(
+        spots=SpotIndex(plan.spots, plan.compatible), lane_areas={lane.lane: lane.area for lane in plan.lanes}
+    )
+    _load_tickets(connection, books)
+    _load_money(connection, books)
+    _load_lanes(connection, books)
+    return books
+
+
+def _rows(connection: Connection, sql: str, *values: object) -> list[Any]:
+    return list(connection.exec_driver_sql(sql, values).fetchall())
+
+
+def _load_tickets(connection: Connection, books: Books) -> None:
+    attempts = dict(
+        _rows(
+            connection,
+            f"SELECT ticket, count(*) FROM payments WHERE ticket IN (SELECT ticket FROM tickets WHERE state IN {_OPEN}) GROUP BY ticket",  # noqa: S608  # a constant
+        )
+    )
+    for row in _rows(
+        connection,
+        "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"
+        f" lost FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # noqa: S608  # a constant
+    ):
+        ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost = row
+        kept = spot if spot is not None and books.spots.has(spot) else None
+        if kept is not None:
+            books.spots.hold(kept)
+        books.stays[TicketNumber(ticket)] = Stay(
+            TicketNumber(ticket),
+            TicketState(state),
+            AreaId(area),
+            kept,
+            vehicle,
+            tariff,
+            issued,
+            entered,
+            bool(taken),
+            paid,
+            last_paid,
+            attempts.get(ticket, 0),
+            vend,
+            bool(lost),
+        )
+    closed = _rows(
+        connection,
+        f"SELECT ticket, state FROM tickets WHERE state NOT IN {_OPEN} ORDER BY issued_ms DESC LIMIT ?",  # noqa: S608  # a constant
+        CLOSED_KEPT_MAX,
+    )
+    books.closed.update((TicketNumber(ticket), TicketState(state)) for ticket, state in reversed(closed))
+    books.counter = _rows(connection, "SELECT coalesce(max(counter), 0) FROM tickets WHERE learned = 0")[0][0]
+    books.tags = dict(
+        _rows(connection, "SELECT substr(ticket, instr(ticket, '-') + 1) AS tag, max(counter) FROM tickets GROUP BY tag")
+    )
+
+
+def _load_money(connection: Connection, books: Books) -> None:
+    recent = _rows(
+        connection,
+        "SELECT payment, ticket, method, amount_minor, state FROM payments ORDER BY coalesce(paid_ms, 0) DESC LIMIT ?",
+        PAYMENTS_KEPT_MAX,
+    )
+    pending = _rows(
+        connection, "SELECT payment, ticket, method, amount_minor, state FROM payments WHERE state = 'PENDING'"
+    )
+    for payment, ticket, method, amount, state in [*reversed(recent), *pending]:
+        books.payments[PaymentId(payment)] = Payment(
+            PaymentId(payment), TicketNumber(ticket), method, amount, state, None
+        )
+    books.receipts = dict(_rows(connection, "SELECT series, max(receipt) FROM receipts GROUP BY series"))
+    for tariff, effective, body, source in _rows(
+        connection, "SELECT tariff, effective_from_ms, body, source FROM tariffs"
+    ):
+        books.tariffs[tariff] = f.TariffApplied(tariff, effective, body, source)
+
+
+def _load_lanes(connection: Connection, books: Books) -> None:
+    for vend, lane, cause, ticket, state in _rows(
+        connection,
+        "SELECT vend, lane, cause, ticket, state FROM vends WHERE state IN ('intended','confirmed','unknown') ORDER BY rowid",
+    ):
+        books.vends[VendId(vend)] = OpenVend(VendId(vend), LaneId(lane), cause, ticket, state)
+    for lane, mode, who, why in _rows(connection, "SELECT lane, mode, who, why FROM lanes"):
+        books.modes[LaneId(lane)] = f.LaneModeChanged(LaneId(lane), mode, who, why)
+    for lane, fault, detail in _rows(connection, "SELECT lane, fault, detail FROM lane_faults"):
+        books.faults[LaneId(lane), f.LaneFault(fault)] = detail
+    for area, entered, exited, adjusted in _rows(connection, "SELECT area, entered, exited, adjusted FROM counts"):
+        books.counts[AreaId(area)] = Count(entered, exited, adjusted)
+    for device, why in _rows(connection, "SELECT device, why FROM devices WHERE up = 0"):
+        books.devices_lost[device] = why
