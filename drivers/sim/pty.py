@@ -51,7 +51,7 @@ class Cable:
     loss: float = 0.0
     """Share of the bytes that vanish, 0..1."""
     garbage: float = 0.0
-    """Chance, before each piece, that up to `GARBAGE_BYTES_MAX` random bytes are heard."""
+    """Chance, before each piece that a side sent at once, that up to `GARBAGE_BYTES_MAX` random bytes are heard."""
     delay_ms: int = 0
 
 

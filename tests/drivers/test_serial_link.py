@@ -315,7 +315,7 @@ def test_the_cables_faults_can_be_repeated(tmp_path: Path) -> None:
     """The same seed loses the same bytes."""
 
     def through(number: int) -> bytes:
-        cable = Cable(one_byte_at_a_time=True, loss=0.3, garbage=0.5)
+        cable = Cable(one_byte_at_a_time=True, loss=0.3)
         with PtyPeer(Parrot(), tmp_path / f"port{number}", cable=cable, seed=7) as peer:
             descriptor = os.open(peer.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             os.write(descriptor, bytes(range(64)))
