@@ -1,0 +1,289 @@
+"""What this site is: the shape of gatectl.toml as frozen values, and how it is read.
+
+`load_site` refuses a file with every mistake at once (`SiteFileRefused`). The shape is checked here, the meaning in
+`config.checks`; what only drivers and tariffs can judge comes in as `further`, because config is a stranger to both.
+The table `[daemon]` belongs to `config.settings`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from config import checks
+from config.faults import Complaint, Fault, SiteFileRefused
+from config.files import Key, Tables, read_tables
+from config.wording import complaints_of
+
+SPOTS_MAX = 200_000
+"""Spots of one site."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+"""What people call a thing: letters, digits, dash and underscore."""
+VehicleType = Literal["MOTORCYCLE", "CAR", "TRUCK", "VAN", "ELECTRIC_CAR"]
+SpotType = Literal["COMPACT", "LARGE", "HANDICAPPED", "MOTORCYCLE", "ELECTRIC"]
+Text = Annotated[str, Field(min_length=1, max_length=120)]
+WaitMs = Annotated[int, Field(ge=100, le=3_600_000)]
+PulseMs = Annotated[int, Field(ge=100, le=3_000)]
+"""A pulse: long enough for a barrier's input, short enough not to hold a button down."""
+
+
+class Model(BaseModel):
+    """Base of all tables: unknown keys and values of another type are refused, nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SiteInfo(Model):
+    """`[site]`: `id` is the site's name at the office, `timezone` an IANA name, `currency` an ISO 4217 code."""
+
+    id: Name
+    name: Text
+    timezone: str
+    currency: str
+
+
+class Office(Model):
+    """`[office]`: where the records go. `credential`: a systemd credential, or a file in STATE_DIR/credentials/."""
+
+    url: str
+    ca: str | None = None
+    credential: str = "office.json"
+
+
+class Spots(Model):
+    """Spots of one type on one level: `count` made-up names, or `names`."""
+
+    type: SpotType
+    count: Annotated[int, Field(ge=1, le=SPOTS_MAX)] | None = None
+    names: tuple[Name, ...] | None = None
+    prefix: Name | None = None
+
+    def spot_names(self, area: str, level: int) -> Iterator[str]:
+        """`main-0-COMPACT-001` ..., or prefix-001 ..., or the names as written."""
+        if self.names is not None:
+            yield from self.names
+            return
+        stem = self.prefix if self.prefix is not None else f"{area}-{level}-{self.type}"
+        for number in range(1, (self.count or 0) + 1):
+            yield f"{stem}-{number:03d}"
+
+
+class Level(Model):
+    level: Annotated[int, Field(ge=-20, le=100)]
+    spots: tuple[Spots, ...]
+
+
+class Area(Model):
+    id: Name
+    name: Text
+    levels: tuple[Level, ...]
+
+
+def _options_apart(known: frozenset[str], table: Any) -> Any:
+    """The keys that are not gatectl's own are the driver's, or the link's, to judge."""
+    if not isinstance(table, Mapping):
+        return table
+    own = {key: value for key, value in table.items() if key in known}
+    return {**own, "options": {key: value for key, value in table.items() if key not in known}}
+
+
+class Port(Model):
+    """`[ports.NAME]`: a serial line or a broker; `options` is everything but `kind`."""
+
+    kind: Literal["serial", "mqtt"]
+    options: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, table: Any) -> Any:
+        return _options_apart(frozenset({"kind"}), table)
+
+
+class Device(Model):
+    """`[devices.NAME]`: one device on a port; `options` are its driver's."""
+
+    driver: str
+    model: str = ""
+    port: str
+    options: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, table: Any) -> Any:
+        return _options_apart(frozenset({"driver", "model", "port"}), table)
+
+
+class Wiring(Model):
+    """`[lanes.wiring]`: role = "device/point", or "device" where the device as a whole plays the role."""
+
+    arming: str | None = None
+    closing: str | None = None
+    reset: str | None = None
+    arm_up: str | None = None
+    arm_down: str | None = None
+    broken: str | None = None
+    button: str | None = None
+    door: str | None = None
+    fire: str | None = None
+    open: str | None = None
+    close: str | None = None
+    stop: str | None = None
+    printer: str | None = None
+    reader: str | None = None
+    terminal: str | None = None
+    display: str | None = None
+
+    def points(self) -> dict[str, tuple[str, str]]:
+        """Role to (device, point); the point is "" when the device as a whole is meant."""
+        given = ((role, value) for role, value in self if value is not None)
+        return {role: (value.partition("/")[0], value.partition("/")[2]) for role, value in given}
+
+
+class Pulses(Model):
+    """How long an output is closed. The device times it."""
+
+    open_ms: PulseMs = 500
+    close_ms: PulseMs = 500
+    stop_ms: PulseMs = 500
+
+
+class Timing(Model):
+    """A lane's waits that differ from the domain's defaults; the fields are those of `gatectl.domain.lane.Timing`."""
+
+    take_ms: WaitMs | None = None
+    print_ms: WaitMs | None = None
+    arm_ms: WaitMs | None = None
+    pass_ms: WaitMs | None = None
+    clear_ms: WaitMs | None = None
+    long_gap_ms: WaitMs | None = None
+    pay_ms: WaitMs | None = None
+    stuck_ms: WaitMs | None = None
+    start_ms: WaitMs | None = None
+    open_tries: Annotated[int, Field(ge=1, le=10)] | None = None
+    close_tries: Annotated[int, Field(ge=1, le=10)] | None = None
+    reversals: Annotated[int, Field(ge=1, le=20)] | None = None
+
+    def given(self) -> dict[str, int]:
+        """Only what the file says."""
+        return {name: value for name, value in self if value is not None}
+
+
+class Lane(Model):
+    id: Name
+    kind: Literal["entry", "exit"]
+    layout: Literal["two-loop", "three-loop", "no-limits"]
+    area: str
+    vehicle_type: VehicleType = "CAR"
+    wiring: Wiring
+    pulses: Pulses = Pulses()
+    timing: Timing = Timing()
+
+
+class Station(Model):
+    """A pay station: a device with the capability "station"."""
+
+    id: Name
+    device: str
+
+
+class Site(Model):
+    """The whole file but `[daemon]`. `tariffs` are raw tables: the domain reads them."""
+
+    site: SiteInfo
+    office: Office | None = None
+    areas: tuple[Area, ...]
+    ports: dict[Name, Port] = {}
+    devices: dict[Name, Device] = {}
+    lanes: tuple[Lane, ...]
+    stations: tuple[Station, ...] = ()
+    tariffs: tuple[dict[str, Any], ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of everything that the file and the defaults say."""
+        plain = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+
+Further = Callable[[Site], Iterable[Complaint]]
+"""Checks by rooms that config does not know: drivers, tariffs."""
+
+
+def load_site(path: Path, further: Further | None = None) -> Site:
+    """The site in a file and its drop-ins; raises SiteFileRefused with every fault.
+
+    `further` also sees a file with other mistakes: it gets what is left without the lanes, devices ... that are wrong.
+    """
+    return site_of(read_tables(path), further)
+
+
+def site_of(tables: Tables, further: Further | None = None) -> Site:
+    """The site in tables that were read; raises SiteFileRefused with every fault."""
+    faults: list[Fault] = list(tables.faults)
+    raw = _frozen({name: value for name, value in tables.values.items() if name != "daemon"})
+    site, wrong = _shaped(raw)
+    if not faults:  # of a file with a syntax error little is known: no guesses about what it does not say
+        wrong = [*wrong, *checks.meaning(raw)]
+        if further is not None:
+            rest, kept = (site, {}) if site is not None else _salvaged(raw)
+            if rest is not None:
+                wrong += [_moved(complaint, kept) for complaint in further(rest)]
+        faults += [tables.fault(complaint) for complaint in wrong]
+    if faults:
+        raise SiteFileRefused(sorted(set(faults), key=lambda fault: (fault.file, fault.line or 0, fault.where)))
+    assert site is not None
+    return site
+
+
+def _shaped(raw: Mapping[str, Any]) -> tuple[Site | None, list[Complaint]]:
+    try:
+        return Site.model_validate(raw), []
+    except ValidationError as error:
+        return None, complaints_of(error, Site, raw)
+
+
+def _salvaged(raw: Mapping[str, Any]) -> tuple[Site | None, dict[str, list[int]]]:
+    """The site without its misshapen parts, and which members of each list were kept; None if the core is wrong."""
+    try:
+        Site.model_validate(raw)
+    except ValidationError as error:
+        bad = {item["loc"][:2] for item in error.errors()}
+    rest: dict[str, Any] = {}
+    kept: dict[str, list[int]] = {}
+    for name, value in raw.items():
+        if name not in Site.model_fields or (name,) in bad:
+            continue
+        if isinstance(value, tuple):
+            kept[name] = [index for index in range(len(value)) if (name, index) not in bad]
+            rest[name] = tuple(value[index] for index in kept[name])
+        elif name in ("ports", "devices"):
+            rest[name] = {key: item for key, item in value.items() if (name, key) not in bad}
+        else:
+            rest[name] = value
+    for name in ("areas", "lanes"):
+        rest.setdefault(name, ())
+    try:
+        return Site.model_validate(rest), kept
+    except ValidationError:
+        return None, {}
+
+
+def _moved(complaint: Complaint, kept: Mapping[str, list[int]]) -> Complaint:
+    """The complaint with its list index as in the file."""
+    key = complaint.key
+    if len(key) > 1 and isinstance(key[1], int) and str(key[0]) in kept:
+        moved: Key = (key[0], kept[str(key[0])][key[1]], *key[2:])
+        return Complaint(moved, complaint.found, complaint.expected, complaint.hint)
+    return complaint
+
+
+def _frozen(value: Any) -> Any:
+    """TOML's arrays as tuples: the strict models take nothing else."""
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    return value
