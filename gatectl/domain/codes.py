@@ -317,6 +317,14 @@ _TABLE = (
         409,
     ),
     Code(
+        "E-BAR-05",
+        "The arm is up and nobody asked for it.",
+        "Opened at the operator's own board, by its key switch or by force.",
+        "Look at the lane; if all is well: gatectl lane reset LANE",
+        _D,
+        409,
+    ),
+    Code(
         "E-LOOP-01",
         "The arming loop is stuck occupied.",
         "A parked vehicle, or the detector needs tuning.",
@@ -411,6 +419,7 @@ FAULT_CODES: Mapping[LaneFault, str] = {
     LaneFault.FAILS_TO_OPEN: "E-BAR-02",
     LaneFault.ARM_BROKEN: "E-BAR-03",
     LaneFault.ARM_UNKNOWN: "E-BAR-04",
+    LaneFault.ARM_FORCED: "E-BAR-05",
     LaneFault.PRINTER_LOW: "E-PRN-01",
     LaneFault.PRINTER_OUT: "E-PRN-02",
     LaneFault.PRINTER_JAM: "E-PRN-03",

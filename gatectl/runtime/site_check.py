@@ -1,0 +1,161 @@
+"""The whole check of a site file: its shape and meaning (config), its devices (drivers), its money (domain), together.
+
+`load_checked` is what the daemon and `gatectl config check` use; nothing else decides whether a site file is good.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from config.faults import Complaint, did_you_mean, listing
+from config.files import Key
+from config.site import Site, load_site
+from drivers import catalog
+from drivers.api import DeviceSpec, Family, OptionFault, PortSpec
+from gatectl.domain import tariffs
+from gatectl.domain.money import EXPONENTS
+
+CAPABILITY: Mapping[str, str] = {
+    "arming": "presence",
+    "closing": "safety",
+    "reset": "presence",
+    "arm_up": "presence",
+    "arm_down": "presence",
+    "broken": "presence",
+    "door": "presence",
+    "fire": "presence",
+    "button": "presence",
+    "open": "pulse",
+    "close": "pulse",
+    "stop": "pulse",
+    "printer": "print",
+    "reader": "code",
+    "terminal": "charge",
+    "display": "show",
+}
+"""What the point behind a role must be able to do. "safety": a level, not a pulse; reads occupied when it fails."""
+_MEANINGS: Mapping[str, str] = {
+    "presence": "an input",
+    "safety": "an input fit for safety: a level, not a pulse, that fails to 'occupied'",
+    "pulse": "an output that the device itself times",
+    "print": "a printer",
+    "code": "a code reader",
+    "charge": "a payment terminal",
+    "show": "a display",
+    "station": "a pay station",
+}
+
+
+def port_specs(site: Site) -> dict[str, PortSpec]:
+    """The site's ports as drivers want them."""
+    return {name: PortSpec(name, port.kind, port.options) for name, port in site.ports.items()}
+
+
+def device_specs(site: Site) -> dict[str, DeviceSpec]:
+    """The site's devices as drivers want them."""
+    return {name: DeviceSpec(name, d.driver, d.model, d.port, d.options) for name, d in site.devices.items()}
+
+
+def load_checked(path: Path) -> Site:
+    """The site in a file and its drop-ins. Raises SiteFileRefused with every fault that any room finds."""
+    return load_site(path, check_site)
+
+
+def check_site(site: Site) -> Iterator[Complaint]:
+    """What drivers, tariffs and the table of currencies have to say about a site."""
+    if site.site.currency not in EXPONENTS:
+        hint = did_you_mean(site.site.currency, EXPONENTS)
+        yield Complaint(
+            ("site", "currency"), f"the unknown currency {site.site.currency!r}", "an ISO 4217 code such as EUR", hint
+        )
+    families: dict[str, Family] = {}
+    for name in sorted({device.driver for device in site.devices.values()}):
+        try:
+            families[name] = catalog.family(name)
+        except (catalog.UnknownDriver, ImportError) as error:
+            yield from _no_driver(site, name, error)
+    yield from _ports(site, families)
+    yield from _capabilities(site, families)
+    yield from _tariffs(site)
+
+
+def _no_driver(site: Site, name: str, error: Exception) -> Iterator[Complaint]:
+    known = catalog.names()
+    for device, table in site.devices.items():
+        if table.driver != name:
+            continue
+        key: Key = ("devices", device, "driver")
+        if name in known:
+            yield Complaint(key, f"the driver {name!r}, which cannot be loaded", "one that can", str(error))
+        else:
+            hint = did_you_mean(name, known)
+            yield Complaint(key, f"the unknown driver {name!r}", f"one of {listing(known)}", hint)
+
+
+def _ports(site: Site, families: Mapping[str, Family]) -> Iterator[Complaint]:
+    specs, devices = port_specs(site), device_specs(site)
+    seen: set[tuple[Key, str]] = set()
+    for name, port in specs.items():
+        here = [spec for spec in devices.values() if spec.port == name]
+        drivers = sorted({spec.driver for spec in here})
+        if port.kind == "serial" and len(drivers) > 1:
+            yield Complaint(("ports", name), f"devices of {listing(drivers)} on one serial line", "one driver a line")
+        for driver in drivers:
+            family = families.get(driver)
+            mine = [spec for spec in here if spec.driver == driver]
+            if family is None:
+                continue
+            if family.link != port.kind:
+                for spec in mine:
+                    what = f"{name!r}, a {port.kind} port"
+                    yield Complaint(("devices", spec.name, "port"), what, f"a {family.link} port: {driver} needs one")
+                continue
+            for fault in family.check(port, mine):
+                complaint = _complaint(fault)
+                if (complaint.key, complaint.found) not in seen:  # two families on one broker check it twice
+                    seen.add((complaint.key, complaint.found))
+                    yield complaint
+
+
+def _complaint(fault: OptionFault) -> Complaint:
+    """A driver's fault; its dotted place has neither dots in names nor list indices."""
+    return Complaint(tuple(fault.where.split(".")), fault.what, "", fault.hint)
+
+
+def _capabilities(site: Site, families: Mapping[str, Family]) -> Iterator[Complaint]:
+    can: dict[str, Mapping[str, frozenset[str]]] = {}
+    for name, spec in device_specs(site).items():
+        family = families.get(spec.driver)
+        if family is not None and not family.check(PortSpec(spec.port, family.link, _options(site, spec)), [spec]):
+            can[name] = family.capabilities(spec)
+    for index, lane in enumerate(site.lanes):
+        for role, (device, point) in lane.wiring.points().items():
+            if device in can:
+                yield from _role(("lanes", index, "wiring", role), CAPABILITY[role], can[device], device, point)
+    for index, station in enumerate(site.stations):
+        if station.device in can:
+            yield from _role(("stations", index, "device"), "station", can[station.device], station.device, "")
+
+
+def _options(site: Site, spec: DeviceSpec) -> Mapping[str, Any]:
+    port = site.ports.get(spec.port)
+    return port.options if port is not None else {}
+
+
+def _role(key: Key, needed: str, can: Mapping[str, frozenset[str]], device: str, point: str) -> Iterator[Complaint]:
+    if point not in can:
+        fitting = [name for name, abilities in can.items() if needed in abilities and name]
+        found = f"{device!r} has no point {point!r}" if point else f"{device!r} without a point"
+        yield Complaint(key, found, f"one of {listing(fitting)}", did_you_mean(point, fitting))
+    elif needed not in can[point]:
+        shown = f"{device}/{point}" if point else device
+        yield Complaint(key, f"{shown!r}, which can {listing(can[point])}", _MEANINGS[needed])
+
+
+def _tariffs(site: Site) -> Iterator[Complaint]:
+    for index, table in enumerate(site.tariffs):
+        try:
+            tariffs.parse(table)
+        except tariffs.TariffRefused as refused:
+            for fault in refused.faults:
+                yield Complaint(("tariffs", index, fault.key), fault.what, "", fault.hint)
