@@ -1,7 +1,7 @@
 """Questions to the mirror, answered read-only in the shapes of the control API. Standard library only.
 
-Used by the daemon for its control socket, and by the command line when no daemon runs. A `Mirror` is one connection, used
-in a `with`; nothing here writes or checkpoints.
+Used by the daemon for its control socket, and by the command line when no daemon runs. A `Mirror` is one connection,
+used in a `with`; nothing here writes or checkpoints.
 """
 
 import json

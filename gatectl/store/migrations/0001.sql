@@ -18,6 +18,9 @@ CREATE TABLE journal (
 -- Small named values: generation, acked_generation, acked_seq, acked_head, db_uuid, feed_epoch, feed_seq.
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
+-- Reference data from the office, as its feed has it. What the site made of it is a fact.
+CREATE TABLE feed (kind TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+
 -- From here on: a projection of the journal. `gatectl mirror rebuild` makes it again.
 CREATE TABLE tickets (
     ticket       TEXT PRIMARY KEY,

@@ -1,0 +1,216 @@
+"""The composition root: the only file that knows every concrete class. Builds a site's daemon, runs it, takes it down.
+
+Order of a start: lock the state directory, open and check the store, load the books, write SiteStarted (with the dark interval and
+what is in doubt), and only then open ports. Nothing moves because of a start.
+"""
+
+import contextlib
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from config.settings import Settings
+from config.site import Site as SiteFile
+from drivers.api import Bus
+from gatectl import __version__
+from gatectl.domain.effects import Reply
+from gatectl.domain.events import StopAsked
+from gatectl.domain.ids import Boot, LaneId
+from gatectl.domain.site import Site
+from gatectl.runtime.buses import build_buses, devices_of
+from gatectl.runtime.clock import SystemClock
+from gatectl.runtime.control import ControlServer
+from gatectl.runtime.core import Core
+from gatectl.runtime.desk import SiteDesk
+from gatectl.runtime.effects import Effects
+from gatectl.runtime.keys import KEYS_FILE, load_keyring
+from gatectl.runtime.link import Link, News, build_link
+from gatectl.runtime.logs import configure_logs
+from gatectl.runtime.notify import notify
+from gatectl.runtime.plan import lane_wires, site_plan
+from gatectl.runtime.requests import Requests
+from gatectl.runtime.site_check import load_checked_site
+from gatectl.runtime.stations import Stations
+from gatectl.runtime.supervisor import Supervisor
+from gatectl.runtime.wiring import Wiring
+from gatectl.store.database import StateLock, mark, open_database, set_mark, transaction
+from gatectl.store.journal import Tip
+from gatectl.store.loading import load_books
+from gatectl.store.syncing import SyncJournal
+from gatectl.store.writer import Commit, Writer
+from sync.credential import CredentialRefused, read_credential
+
+log = structlog.get_logger()
+
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+EXIT_FAILED = 70
+"""sysexits.h EX_SOFTWARE: the process could not keep its promises; systemd starts it again."""
+
+
+def new_boot() -> Boot:
+    """This run's identity; its tag keeps a restored counter from printing a number twice."""
+    return Boot(secrets.token_hex(8), "".join(secrets.choice(_BASE32) for _ in range(4)))
+
+
+class App:
+    """One site's daemon, built and not yet started."""
+
+    def __init__(self, settings: Settings, file: SiteFile, connection: Connection) -> None:
+        self.settings = settings
+        self.file = file
+        self.boot = new_boot()
+        self._connection = connection
+        last_ms, self._clean = last_recorded(connection), mark(connection, "clean") == "1"
+        self._dark_from_ms = last_ms
+        self.clock = SystemClock(settings.speed, settings.origin(), last_ms)
+        keyring = load_keyring(settings.credential(KEYS_FILE))
+        self.plan = site_plan(file, keyring, __version__)
+        self.site = Site(self.plan, load_books(connection, self.plan), self.boot)
+        self.supervisor = Supervisor({})
+        self.requests = Requests()
+        self.stations = Stations(file.stations, self.requests)
+        wires = tuple(lane_wires(lane) for lane in file.lanes)
+        wiring = Wiring(wires, {station.device: station.id for station in file.stations})
+        self.writer = Writer(connection, self.plan.site, self.boot, self._committed, self.supervisor.fatal)
+        self.core = Core(self.site, self.clock, wiring.translate, self.writer.submit, self.supervisor.fatal)
+        self.buses: dict[str, Bus] = build_buses(file)
+        self._effects = Effects(
+            site_name=self.plan.name,
+            zone=self.plan.zone,
+            clock=self.clock,
+            wires={LaneId(lane.lane): lane for lane in wires},
+            buses=devices_of(file, self.buses),
+            answer=self.core.post,
+            replied=self._replied,
+        )
+        self.reader = SyncJournal(settings.database, self.plan.site)
+        self.link = self._build_link()
+        self.desk = SiteDesk(self)
+        self.control = ControlServer(settings.socket, self.desk)
+
+    def start(self) -> None:
+        """Everything in its order; ports last."""
+        with transaction(self._connection):
+            set_mark(self._connection, "clean", "0")
+        self.core.begin(self._dark_from_ms, self._clean)
+        self.writer.start()
+        self.core.start()
+        for bus in self.buses.values():
+            bus.start(self.core.post)
+        if self.link:
+            self.link.start()
+            news = self._news()
+            for key, body in self.reader.feed_rows("tariff"):
+                news.tariff(key, body)
+        self.control.start()
+        self.supervisor.turns = {
+            "core": lambda: self.core.turns,
+            "writer": lambda: self.writer.turns,
+            **{name: (lambda bus=bus: bus.turns) for name, bus in self.buses.items()},  # type: ignore[misc]  # a default binds the loop's value
+        }
+        notify("READY=1")
+        log.info("ready", site=self.plan.site, lanes=len(self.plan.lanes), boot=self.boot.boot_id)
+
+    def stop(self) -> None:
+        """Take it down in reverse; what was decided is written."""
+        notify("STOPPING=1")
+        self.control.stop()
+        if self.link:
+            self.link.stop()
+        for bus in self.buses.values():
+            bus.close()
+        if not self.supervisor.failed:
+            self.core.post(StopAsked(self.supervisor.reason))
+        self.core.stop()
+        self.writer.stop()
+        if not self.supervisor.failed:
+            with transaction(self._connection):
+                set_mark(self._connection, "clean", "1")
+        self.reader.close()
+        log.info("stopped", why=self.supervisor.reason)
+
+    def look(self) -> None:
+        """Now and then, from the supervisor: is the office there?"""
+        if self.link:
+            self.link.watch(self.core.post)
+
+    def _news(self) -> News:
+        return News(self.core.post, self.clock)
+
+    def _build_link(self) -> Link | None:
+        office = self.file.office
+        if office is None:
+            return None
+        try:
+            credential = read_credential(self.settings.credential(office.credential))
+        except CredentialRefused as refused:
+            log.warning("not enrolled at the office", why=str(refused), action="gatectl sync enrol")
+            return None
+        ca_file = Path(office.ca) if office.ca else None
+        return build_link(
+            credential,
+            ca_file,
+            self.writer,
+            self.reader,
+            self._news(),
+            lambda: self.desk.vitals(),
+            lambda error: self.supervisor.fatal(f"sync failed: {error!r}"),
+            self.boot.boot_id,
+        )
+
+    def _committed(self, commits: tuple[Commit, ...], tip: Tip) -> None:
+        """On the writer's thread: what these batches allowed may now be done."""
+        for commit in commits:
+            for effect in commit.effects:
+                self._effects.perform(effect)
+        self.requests.committed(tip)
+        if self.link and any(commit.facts for commit in commits):
+            self.link.uploader.notify(tip.seq)
+
+    def _replied(self, reply: Reply) -> None:
+        self.requests.answer(reply)
+
+
+def last_recorded(connection: Connection) -> int | None:
+    """Wall time of the newest fact: when the site was last known to be awake."""
+    at_ms: int | None = connection.exec_driver_sql(
+        "SELECT wall_ms FROM journal ORDER BY position DESC LIMIT 1"
+    ).scalar()
+    return at_ms
+
+
+@contextlib.contextmanager
+def opened_store(settings: Settings) -> Iterator[Connection]:
+    """The state directory, locked, and its database, checked. Raises StoreRefused."""
+    settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lock = StateLock(settings.state_dir)
+    try:
+        connection = open_database(settings.database)
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon until it is told to stop; returns the exit code."""
+    configure_logs(settings.log_level, settings.log_format)
+    file = load_checked_site(settings.config)
+    with opened_store(settings) as connection:
+        app = App(settings, file, connection)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(number, lambda signum, _: app.supervisor.stop(signal.Signals(signum).name))
+        app.start()
+        try:
+            app.supervisor.run(app.look)
+        finally:
+            app.stop()
+        return EXIT_FAILED if app.supervisor.failed else 0

@@ -1,0 +1,481 @@
+"""The control socket: HTTP/1.1 and JSON over a Unix socket, for the technician's commands.
+
+Rule 1: one request a connection; the answer is always a JSON object, or NDJSON for a stream; errors are gatectl.error/1.
+Rule 2: nothing that arrives stops a thread: it is answered by name and counted.
+Rule 3: who asks is what the kernel says (SO_PEERCRED), never what the request says.
+Rule 4: every wait, size and number of threads has a limit here.
+"""
+
+import json
+import os
+import pwd
+import re
+import socket
+import socketserver
+import stat
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import structlog
+
+from gatectl.domain.codes import code_of
+from gatectl.domain.lane import Hand
+from gatectl.runtime.desk import Answer, CashPayment, Desk, EventQuery, LostTicket, Order, Refused, TicketQuery
+
+log = structlog.get_logger()
+
+CONNECTIONS_MAX: Final = 32
+"""Callers at one time, each with a thread; one more is answered E-BUSY-01."""
+STREAMS_MAX: Final = 8
+"""Of these, watchers: commands always find a place beside them."""
+BACKLOG_MAX: Final = 16
+HEAD_BYTES_MAX: Final = 16 * 1024
+BODY_BYTES_MAX: Final = 64 * 1024
+REQUEST_S_MAX: Final = 5.0
+"""A whole request arrives within this, however it trickles."""
+WRITE_S_MAX: Final = 10.0
+"""A caller that takes no byte for so long is let go."""
+POLL_S: Final = 0.2
+QUERY_PAIRS_MAX: Final = 16
+ROWS_MAX: Final = 1_000
+TEXT_CHARS_MAX: Final = 200
+NAME_CHARS_MAX: Final = 128
+WHOLE_MAX: Final = 2**53
+
+_CREDENTIALS: Final = struct.Struct("3i")
+_STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Unavailable"}
+
+
+class AlreadyServed(RuntimeError):
+    """Raised when somebody listens on the socket: another daemon runs, or the path is not a socket's."""
+
+
+class ControlServer:
+    """Serves a desk on a Unix socket. `start` and `close` are called once each, by the composition root."""
+
+    def __init__(self, path: Path, desk: Desk) -> None:
+        self._path = path
+        self._desk = desk
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self.counters: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Listen. Raises AlreadyServed, or OSError when the folder cannot be written."""
+        _make_way(self._path)
+        self._server = _Server(str(self._path), self._desk, self.counters)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, let go of every caller, remove the socket. Twice is once."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        server.stop()
+        self._thread.join()
+
+
+def _make_way(path: Path) -> None:
+    """Remove a socket that a dead daemon left behind, and nothing else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise AlreadyServed(f"{path} is in the way and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(REQUEST_S_MAX)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise AlreadyServed(f"{path}: {error.strerror}") from error
+    raise AlreadyServed(f"a daemon listens on {path} already")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked: `names` are the variable parts of the path, decoded."""
+
+    names: tuple[str, ...]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+    who: str
+
+    def text(self, key: str, default: str | None = None, chars_max: int = TEXT_CHARS_MAX) -> str:
+        """A member of the body: printable, not blank. No default (None): it must be there."""
+        value = self.body.get(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > chars_max:
+            raise Refused("E-USE-01", f"{key}: a text of 1 to {chars_max} printable characters is needed")
+        return value.strip()
+
+    def maybe(self, key: str) -> str | None:
+        return None if self.body.get(key) is None else self.text(key, chars_max=NAME_CHARS_MAX)
+
+    def whole(self, key: str) -> int | None:
+        """A whole number of the body, not negative; None if it is not there."""
+        value = self.body.get(key)
+        if value is None:
+            return None
+        if type(value) is not int or not 0 <= value <= WHOLE_MAX:
+            raise Refused("E-USE-01", f"{key}: a whole number is needed")
+        return value
+
+    def order(self) -> Order:
+        return Order(self.who, self.text("reason"), self.text("request", chars_max=NAME_CHARS_MAX))
+
+    def number(self, key: str, high: int = WHOLE_MAX) -> int | None:
+        """A whole number of the query, 0..high; None if it is not there."""
+        value = self.query.get(key)
+        if value is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,16}", value) or int(value) > high:
+            raise Refused("E-USE-01", f"{key}: a whole number from 0 to {high} is needed")
+        return int(value)
+
+    def limit(self) -> int:
+        given = self.number("limit", ROWS_MAX)
+        return 50 if given is None else max(1, given)
+
+
+Handler = Callable[[Desk, Request], Answer | Iterator[Answer | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. `pattern` has a group for each name in the path, `query` the keys that it reads."""
+
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    query: frozenset[str] = frozenset()
+
+
+def _hand(desk: Desk, request: Request) -> Answer:
+    return desk.hand(request.names[0], request.names[1], request.order())
+
+
+def _tickets(desk: Desk, request: Request) -> Answer:
+    query = TicketQuery(
+        request.query.get("state"), request.number("since_ms"), request.limit(), request.query.get("q", "")
+    )
+    if len(query.q) > NAME_CHARS_MAX // 2:
+        raise Refused("E-USE-01", f"q: at most {NAME_CHARS_MAX // 2} characters")
+    return desk.tickets(query)
+
+
+def _lost(desk: Desk, request: Request) -> Answer:
+    lost = LostTicket(request.maybe("ticket"), request.whole("minutes"), request.maybe("lane"))
+    return desk.lost(lost, request.order())
+
+
+def _pay(desk: Desk, request: Request) -> Answer:
+    method = request.text("method", "CASH")
+    if method != "CASH":
+        raise Refused("E-USE-01", f"method {method}: only CASH is taken here; cards are read by a terminal")
+    return desk.pay(
+        CashPayment(
+            ticket=request.text("ticket", chars_max=NAME_CHARS_MAX),
+            method=method,
+            amount_minor=request.whole("amount_minor"),
+            tendered_minor=request.whole("tendered_minor"),
+            key=request.text("key", chars_max=NAME_CHARS_MAX),
+            till=request.text("till", "cashier", chars_max=NAME_CHARS_MAX),
+            who=request.who,
+        )
+    )
+
+
+def _events(desk: Desk, request: Request) -> Answer:
+    return desk.events(
+        EventQuery(
+            request.number("after"),
+            request.limit(),
+            request.query.get("lane"),
+            request.query.get("kind"),
+            request.number("since_ms"),
+        )
+    )
+
+
+_NAME = r"([^/]{1,200})"
+_VERBS = "|".join(Hand)
+
+
+def _route(method: str, path: str, handler: Handler, *query: str) -> Route:
+    return Route(method, re.compile(f"/v1/{path}"), handler, frozenset(query))
+
+
+ROUTES: Final = (
+    _route("GET", "status", lambda desk, _: desk.status()),
+    _route("GET", "lanes", lambda desk, _: desk.lanes()),
+    _route("GET", f"lanes/{_NAME}", lambda desk, r: desk.lane(r.names[0])),
+    _route("GET", f"lanes/{_NAME}/inputs", lambda desk, r: desk.inputs(r.names[0])),
+    _route("POST", f"lanes/{_NAME}/({_VERBS})", _hand),
+    _route("GET", "printers", lambda desk, _: desk.printers()),
+    _route("POST", f"printers/{_NAME}/test", lambda desk, r: desk.test_printer(r.names[0], r.who)),
+    _route("GET", "tickets", _tickets, "state", "since_ms", "limit", "q"),
+    _route("POST", "tickets/lost", _lost),
+    _route("GET", f"tickets/{_NAME}", lambda desk, r: desk.ticket(r.names[0])),
+    _route("POST", f"tickets/{_NAME}/void", lambda desk, r: desk.void(r.names[0], r.order())),
+    _route("POST", "payments", _pay),
+    _route("GET", "sync", lambda desk, _: desk.sync()),
+    _route("POST", "sync/now", lambda desk, r: desk.sync_now(r.who)),
+    _route("GET", "sync/prove", lambda desk, _: desk.prove()),
+    _route("GET", "events", _events, "after", "limit", "lane", "kind", "since_ms"),
+    _route("GET", "events/stream", lambda desk, r: desk.stream(r.number("after")), "after"),
+)
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """One caller: reads one request, writes one answer."""
+
+    caller: socket.socket
+    desk: Desk
+    counters: Counter[str]
+    stopping: threading.Event
+    streams: threading.Semaphore
+    _left: bytes = field(default=b"")
+
+    def hold(self) -> None:
+        try:
+            self.counters["requests"] += 1
+            answer = self._answered()
+            if isinstance(answer, dict):
+                self._send(200, answer)
+            else:
+                self._stream(answer)
+        except Refused as refused:
+            self.counters["refused"] += 1
+            self._send(code_of(refused.code).http, refused.plain())
+        except _Gone:
+            self.counters["gone"] += 1
+        except Exception:  # noqa: BLE001  # a defect in one answer must not take the thread, or another caller, with it
+            self.counters["failed"] += 1
+            log.exception("control request failed")
+            self._send(500, Refused("E-BUG-01").plain())
+
+    def _answered(self) -> Answer | Iterator[Answer | None]:
+        method, target, headers = self._head()
+        path = urlsplit(target)
+        found = [(route, match) for route in ROUTES if (match := route.pattern.fullmatch(path.path))]
+        if not found:
+            raise Refused("E-NOT-01", f"there is no {path.path[:NAME_CHARS_MAX]}")
+        for route, match in found:
+            if route.method == method:
+                names = tuple(unquote(name) for name in match.groups())
+                query = _query(path.query, route.query)
+                body = self._body(headers) if method == "POST" else {}
+                return route.handler(self.desk, Request(names, query, body, self._who()))
+        raise Refused("E-USE-01", f"{path.path[:NAME_CHARS_MAX]} is not for {method[:16]}")
+
+    def _who(self) -> str:
+        """The caller's user name, as the kernel knows it."""
+        raw = self.caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        uid = _CREDENTIALS.unpack(raw)[1]
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return f"uid:{uid}"
+
+    # -- bytes ------------------------------------------------------------------------------------------------------
+
+    def _head(self) -> tuple[str, str, Mapping[str, str]]:
+        deadline = time.monotonic() + REQUEST_S_MAX
+        data = b""
+        while b"\r\n\r\n" not in data:
+            if len(data) > HEAD_BYTES_MAX:
+                raise Refused("E-USE-01", f"the request's head is longer than {HEAD_BYTES_MAX} bytes")
+            data += self._receive(deadline)
+        head, _, self._left = data.partition(b"\r\n\r\n")
+        if len(head) > HEAD_BYTES_MAX:
+            raise Refused("E-USE-01", f"the request's head is longer than {HEAD_BYTES_MAX} bytes")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        words = first.split(" ")
+        if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or not words[1].startswith("/"):
+            raise Refused("E-USE-01", "this is not an HTTP/1.1 request")
+        pairs = [line.partition(":") for line in lines]
+        if not all(colon and name and name == name.strip() for name, colon, _ in pairs):
+            raise Refused("E-USE-01", "a header is malformed")
+        return words[0], words[1], {name.lower(): value.strip() for name, _, value in pairs}
+
+    def _body(self, headers: Mapping[str, str]) -> Mapping[str, Any]:
+        if "transfer-encoding" in headers:
+            raise Refused("E-USE-01", "send the body with a content-length")
+        length = headers.get("content-length", "0")
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > BODY_BYTES_MAX:
+            raise Refused("E-USE-01", f"the body's length must be at most {BODY_BYTES_MAX} bytes")
+        deadline = time.monotonic() + REQUEST_S_MAX
+        data = self._left
+        while len(data) < int(length):
+            data += self._receive(deadline)
+        if int(length) == 0:
+            return {}
+        try:
+            body = json.loads(data[: int(length)])
+        except (ValueError, RecursionError):
+            raise Refused("E-USE-01", "the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise Refused("E-USE-01", "the body is not a JSON object")
+        return body
+
+    def _receive(self, deadline: float) -> bytes:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Refused("E-USE-01", f"the request did not arrive within {REQUEST_S_MAX:g} s")
+        self.caller.settimeout(left_s)
+        try:
+            data = self.caller.recv(8192)
+        except TimeoutError:
+            raise Refused("E-USE-01", f"the request did not arrive within {REQUEST_S_MAX:g} s") from None
+        except OSError as error:
+            raise _Gone from error
+        if not data:
+            raise _Gone
+        return data
+
+    def _send(self, status: int, answer: Answer) -> None:
+        body = _line(answer)
+        word = _STATUS_WORDS.get(status, "Refused")
+        head = (
+            f"HTTP/1.1 {status} {word}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        try:
+            self._write(head.encode() + body)
+        except _Gone:
+            self.counters["gone"] += 1
+
+    def _stream(self, lines: Iterator[Answer | None]) -> None:
+        if not self.streams.acquire(blocking=False):
+            raise Refused("E-BUSY-01", f"{STREAMS_MAX} watchers are connected already")
+        try:
+            self._lines(lines)
+        finally:
+            self.streams.release()
+            close = getattr(lines, "close", None)
+            if close is not None:
+                close()
+
+    def _lines(self, lines: Iterator[Answer | None]) -> None:
+        first = next(lines, None)  # a refusal comes out of the first step, while a status can still be sent
+        self._write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n")
+        self._write(b"\n" if first is None else _line(first))
+        for line in lines:
+            if self.stopping.is_set():
+                return
+            self._write(b"\n" if line is None else _line(line))
+
+    def _write(self, data: bytes) -> None:
+        self.caller.settimeout(WRITE_S_MAX)
+        try:
+            self.caller.sendall(data)
+        except OSError as error:
+            raise _Gone from error
+
+
+class _Gone(Exception):  # noqa: N818  # the caller left: nobody to answer
+    """Raised when the caller closed its end or takes no byte any more."""
+
+
+def _line(answer: Answer) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _query(text: str, known: frozenset[str]) -> Mapping[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=QUERY_PAIRS_MAX)
+    except ValueError:
+        raise Refused("E-USE-01", f"more than {QUERY_PAIRS_MAX} values in the query") from None
+    for key, value in pairs:
+        if key not in known:
+            raise Refused("E-USE-01", f"{key[:NAME_CHARS_MAX]} is not asked here; known: {', '.join(sorted(known))}")
+        if len(value) > NAME_CHARS_MAX:
+            raise Refused("E-USE-01", f"{key}: at most {NAME_CHARS_MAX} characters")
+    return {key: value for key, value in pairs if value}
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """A thread a caller, bounded; all of them are joined when it stops."""
+
+    request_queue_size = BACKLOG_MAX
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, path: str, desk: Desk, counters: Counter[str]) -> None:
+        self._desk = desk
+        self._counters = counters
+        self._stopping = threading.Event()
+        self._places = threading.Semaphore(CONNECTIONS_MAX)
+        self._streams = threading.Semaphore(STREAMS_MAX)
+        self._lock = threading.Lock()
+        self._callers: set[socket.socket] = set()
+        super().__init__(path, socketserver.BaseRequestHandler)
+
+    def server_bind(self) -> None:
+        super().server_bind()
+        os.chmod(self.server_address, 0o660)  # before it listens: nobody can connect yet
+        self._inode = Path(self._name).stat().st_ino
+
+    @property
+    def _name(self) -> str:
+        assert isinstance(self.server_address, str)
+        return self.server_address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self._counters["busy"] += 1
+            self._conversation(request)._send(503, Refused("E-BUSY-01").plain())
+            self.shutdown_request(request)
+            return
+        with self._lock:
+            self._callers.add(request)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._callers.discard(request)
+            self._places.release()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._conversation(request).hold()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        self._counters["failed"] += 1
+        log.exception("control connection failed")
+
+    def _conversation(self, request: socket.socket) -> _Conversation:
+        return _Conversation(request, self._desk, self._counters, self._stopping, self._streams)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.shutdown()
+        if Path(self._name).exists() and Path(self._name).stat().st_ino == self._inode:
+            Path(self._name).unlink()
+        with self._lock:
+            for caller in self._callers:
+                _hang_up(caller)
+        self.server_close()
+
+
+def _hang_up(caller: socket.socket) -> None:
+    try:
+        caller.shutdown(socket.SHUT_RD)
+    except OSError:
+        return  # it has left by itself

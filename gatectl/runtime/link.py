@@ -1,0 +1,142 @@
+"""The site's half of the sync, wired to the store and the core."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gatectl import __version__
+from gatectl.domain.events import Event, OfficeCommanded, OfficeWent, TariffReceived
+from gatectl.domain.ids import LaneId
+from gatectl.domain.lane import Hand
+from gatectl.runtime.clock import SystemClock
+from gatectl.store.syncing import SyncJournal, SyncWrites
+from gatectl.store.writer import Writer
+from sync.credential import Credential
+from sync.pull import PullerMachine
+from sync.puller import Puller
+from sync.records import Command, FeedRow, Vitals
+from sync.status import LinkState, LinkStatus, link_status
+from sync.transport import Transport
+from sync.upload import Identity, UploaderMachine
+from sync.uploader import Uploader
+from sync.vitals import VitalsSender
+
+OFFICE_LOST_MS: Final = 30_000
+"""Without word for so long, the office counts as lost (and the journal says so)."""
+STOP_S_MAX: Final = 5.0
+
+
+class RealTime:
+    """Satisfies sync.ports.Clock: the wire's time, never sped up."""
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    def wait(self, event: threading.Event, timeout_s: float | None) -> bool:
+        return event.wait(timeout_s)
+
+
+class News:
+    """Satisfies sync.ports.FeedSink: what the office sends, as events for the core."""
+
+    def __init__(self, post: Callable[[Event], None], clock: SystemClock) -> None:
+        self._post = post
+        self._clock = clock
+
+    def applied(self, rows: Sequence[FeedRow], *, whole: bool) -> None:  # noqa: ARG002  # a tariff once known stays known
+        for row in rows:
+            if row.kind == "tariff" and row.body is not None:
+                self.tariff(row.key, row.body)
+
+    def tariff(self, key: str, body: Mapping[str, Any]) -> None:
+        """Hand a tariff to the core, which judges it."""
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        self._post(TariffReceived(key, text, "office"))
+
+    def command(self, command: Command, expires_at_ms: int) -> None:
+        verb = command.verb.removeprefix("lane.")
+        left_ms = expires_at_ms - self._clock.monotonic_ms()
+        deadline = self._clock.now().mono_ms + left_ms
+        known = verb in {hand.value for hand in Hand}
+        self._post(
+            OfficeCommanded(
+                command=command.id,
+                lane=LaneId(command.args.get("lane", "")) if known else LaneId(""),
+                hand=Hand(verb) if known else Hand.CLOSE,
+                who=f"office:{command.by}",
+                why=command.reason,
+                deadline_mono_ms=deadline,
+            )
+        )
+
+
+@dataclass(slots=True)
+class Link:
+    """The uploader and the puller of one site, or nothing at all when the site has no office."""
+
+    uploader: Uploader
+    puller: Puller
+    reader: SyncJournal
+    _up: bool | None = None
+    _since_ms: int = 0
+
+    def start(self) -> None:
+        self.uploader.start()
+        self.puller.start()
+
+    def stop(self) -> None:
+        """Break off what is under way; twice is once."""
+        self.uploader.stop(STOP_S_MAX)
+        self.puller.stop(STOP_S_MAX)
+
+    def status(self) -> LinkStatus:
+        return link_status(self.uploader.status, self.puller.status, RealTime().monotonic_ms())
+
+    def watch(self, post: Callable[[Event], None]) -> None:
+        """Tell the core when the office has been gone for OFFICE_LOST_MS, and when it is back. Called now and then."""
+        status = self.status()
+        now_ms = RealTime().monotonic_ms()
+        up = status.state is LinkState.ONLINE
+        if up:
+            self._since_ms = now_ms
+        gone = not up and now_ms - self._since_ms >= OFFICE_LOST_MS
+        if up and self._up is not True:
+            self._up = True
+            post(OfficeWent(True, ""))
+        elif gone and self._up is not False:
+            self._up = False
+            post(OfficeWent(False, status.last_error or status.reason or "no answer"))
+
+
+def build_link(
+    credential: Credential,
+    ca_file: Path | None,
+    store_writer: Writer,
+    reader: SyncJournal,
+    news: News,
+    vitals: Callable[[], Vitals],
+    crashed: Callable[[Exception], None],
+    boot_id: str,
+) -> Link:
+    """Connect the sync to this site's store and core. Raises what sync.transport.Transport raises."""
+    clock = RealTime()
+    writes = SyncWrites(store_writer, reader, credential.site)
+    software = f"gatectl/{__version__}"
+
+    def transport() -> Transport:
+        return Transport(credential.office, credential=credential.credential, ca_file=ca_file, software=software)
+
+    identity = Identity(credential.site, credential.installation, credential.generation, boot_id, software)
+    machine = UploaderMachine(identity, reader, random.Random(), wall_ms=lambda: time.time_ns() // 1_000_000)  # noqa: S311  # spreads retries
+    uploader = Uploader(machine, transport(), writes, clock, on_crash=crashed)
+    polling = transport()
+    pulling = PullerMachine(credential.site, reader.feed_cursor(), random.Random())  # noqa: S311  # spreads retries
+    puller = Puller(
+        pulling, polling, writes, news, clock, on_crash=crashed, vitals=VitalsSender(polling, vitals)
+    )
+    return Link(uploader, puller, reader, None, clock.monotonic_ms())
