@@ -59,7 +59,7 @@ _TYPES = {number: name for name, number in CLASSES.items()}
 
 
 def format_number(counter: int, tag: str) -> TicketNumber:
-    """`123, "K7QF"` -> `"000123-K7QF"`: six digits or more, and the boot's tag, which a restored counter cannot repeat."""
+    """`123, "K7QF"` -> `"000123-K7QF"`: six digits or more, and the boot's tag that no restored counter repeats."""
     assert 0 < counter <= COUNTER_MAX, f"counter {counter}"
     assert _TAG.fullmatch(tag), f"tag {tag!r}"
     return TicketNumber(f"{counter:06d}-{tag}")
