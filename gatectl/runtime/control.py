@@ -1,13 +1,12 @@
 """The control socket: HTTP/1.1 and JSON over a Unix socket, for the technician's commands.
 
-Rule 1: one request a connection; the answer is always a JSON object, or NDJSON for a stream; errors are gatectl.error/1.
+Rule 1: one request a connection; the answer is a JSON object, or NDJSON for a stream; errors are gatectl.error/1.
 Rule 2: nothing that arrives stops a thread: it is answered by name and counted.
 Rule 3: who asks is what the kernel says (SO_PEERCRED), never what the request says.
 Rule 4: every wait, size and number of threads has a limit here.
 """
 
 import json
-import os
 import pwd
 import re
 import socket
@@ -17,17 +16,17 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
 from gatectl.domain.codes import code_of
-from gatectl.domain.lane import Hand
-from gatectl.runtime.desk import Answer, CashPayment, Desk, EventQuery, LostTicket, Order, Refused, TicketQuery
+from gatectl.runtime.desk import Answer, Desk, Refused
+from gatectl.runtime.routes import NAME_CHARS_MAX, ROUTES, Request, read_query
 
 log = structlog.get_logger()
 
@@ -40,20 +39,15 @@ HEAD_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024
 REQUEST_S_MAX: Final = 5.0
 """A whole request arrives within this, however it trickles."""
-WRITE_S_MAX: Final = 10.0
+WRITE_S_MAX: Final = 5.0
 """A caller that takes no byte for so long is let go."""
 POLL_S: Final = 0.2
-QUERY_PAIRS_MAX: Final = 16
-ROWS_MAX: Final = 1_000
-TEXT_CHARS_MAX: Final = 200
-NAME_CHARS_MAX: Final = 128
-WHOLE_MAX: Final = 2**53
 
 _CREDENTIALS: Final = struct.Struct("3i")
 _STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Unavailable"}
 
 
-class AlreadyServed(RuntimeError):
+class AlreadyServed(RuntimeError):  # noqa: N818  # it names a state of the machine
     """Raised when somebody listens on the socket: another daemon runs, or the path is not a socket's."""
 
 
@@ -103,142 +97,6 @@ def _make_way(path: Path) -> None:
     raise AlreadyServed(f"a daemon listens on {path} already")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked: `names` are the variable parts of the path, decoded."""
-
-    names: tuple[str, ...]
-    query: Mapping[str, str]
-    body: Mapping[str, Any]
-    who: str
-
-    def text(self, key: str, default: str | None = None, chars_max: int = TEXT_CHARS_MAX) -> str:
-        """A member of the body: printable, not blank. No default (None): it must be there."""
-        value = self.body.get(key)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > chars_max:
-            raise Refused("E-USE-01", f"{key}: a text of 1 to {chars_max} printable characters is needed")
-        return value.strip()
-
-    def maybe(self, key: str) -> str | None:
-        return None if self.body.get(key) is None else self.text(key, chars_max=NAME_CHARS_MAX)
-
-    def whole(self, key: str) -> int | None:
-        """A whole number of the body, not negative; None if it is not there."""
-        value = self.body.get(key)
-        if value is None:
-            return None
-        if type(value) is not int or not 0 <= value <= WHOLE_MAX:
-            raise Refused("E-USE-01", f"{key}: a whole number is needed")
-        return value
-
-    def order(self) -> Order:
-        return Order(self.who, self.text("reason"), self.text("request", chars_max=NAME_CHARS_MAX))
-
-    def number(self, key: str, high: int = WHOLE_MAX) -> int | None:
-        """A whole number of the query, 0..high; None if it is not there."""
-        value = self.query.get(key)
-        if value is None:
-            return None
-        if not re.fullmatch(r"[0-9]{1,16}", value) or int(value) > high:
-            raise Refused("E-USE-01", f"{key}: a whole number from 0 to {high} is needed")
-        return int(value)
-
-    def limit(self) -> int:
-        given = self.number("limit", ROWS_MAX)
-        return 50 if given is None else max(1, given)
-
-
-Handler = Callable[[Desk, Request], Answer | Iterator[Answer | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One endpoint. `pattern` has a group for each name in the path, `query` the keys that it reads."""
-
-    method: str
-    pattern: re.Pattern[str]
-    handler: Handler
-    query: frozenset[str] = frozenset()
-
-
-def _hand(desk: Desk, request: Request) -> Answer:
-    return desk.hand(request.names[0], request.names[1], request.order())
-
-
-def _tickets(desk: Desk, request: Request) -> Answer:
-    query = TicketQuery(
-        request.query.get("state"), request.number("since_ms"), request.limit(), request.query.get("q", "")
-    )
-    if len(query.q) > NAME_CHARS_MAX // 2:
-        raise Refused("E-USE-01", f"q: at most {NAME_CHARS_MAX // 2} characters")
-    return desk.tickets(query)
-
-
-def _lost(desk: Desk, request: Request) -> Answer:
-    lost = LostTicket(request.maybe("ticket"), request.whole("minutes"), request.maybe("lane"))
-    return desk.lost(lost, request.order())
-
-
-def _pay(desk: Desk, request: Request) -> Answer:
-    method = request.text("method", "CASH")
-    if method != "CASH":
-        raise Refused("E-USE-01", f"method {method}: only CASH is taken here; cards are read by a terminal")
-    return desk.pay(
-        CashPayment(
-            ticket=request.text("ticket", chars_max=NAME_CHARS_MAX),
-            method=method,
-            amount_minor=request.whole("amount_minor"),
-            tendered_minor=request.whole("tendered_minor"),
-            key=request.text("key", chars_max=NAME_CHARS_MAX),
-            till=request.text("till", "cashier", chars_max=NAME_CHARS_MAX),
-            who=request.who,
-        )
-    )
-
-
-def _events(desk: Desk, request: Request) -> Answer:
-    return desk.events(
-        EventQuery(
-            request.number("after"),
-            request.limit(),
-            request.query.get("lane"),
-            request.query.get("kind"),
-            request.number("since_ms"),
-        )
-    )
-
-
-_NAME = r"([^/]{1,200})"
-_VERBS = "|".join(Hand)
-
-
-def _route(method: str, path: str, handler: Handler, *query: str) -> Route:
-    return Route(method, re.compile(f"/v1/{path}"), handler, frozenset(query))
-
-
-ROUTES: Final = (
-    _route("GET", "status", lambda desk, _: desk.status()),
-    _route("GET", "lanes", lambda desk, _: desk.lanes()),
-    _route("GET", f"lanes/{_NAME}", lambda desk, r: desk.lane(r.names[0])),
-    _route("GET", f"lanes/{_NAME}/inputs", lambda desk, r: desk.inputs(r.names[0])),
-    _route("POST", f"lanes/{_NAME}/({_VERBS})", _hand),
-    _route("GET", "printers", lambda desk, _: desk.printers()),
-    _route("POST", f"printers/{_NAME}/test", lambda desk, r: desk.test_printer(r.names[0], r.who)),
-    _route("GET", "tickets", _tickets, "state", "since_ms", "limit", "q"),
-    _route("POST", "tickets/lost", _lost),
-    _route("GET", f"tickets/{_NAME}", lambda desk, r: desk.ticket(r.names[0])),
-    _route("POST", f"tickets/{_NAME}/void", lambda desk, r: desk.void(r.names[0], r.order())),
-    _route("POST", "payments", _pay),
-    _route("GET", "sync", lambda desk, _: desk.sync()),
-    _route("POST", "sync/now", lambda desk, r: desk.sync_now(r.who)),
-    _route("GET", "sync/prove", lambda desk, _: desk.prove()),
-    _route("GET", "events", _events, "after", "limit", "lane", "kind", "since_ms"),
-    _route("GET", "events/stream", lambda desk, r: desk.stream(r.number("after")), "after"),
-)
-
-
 @dataclass(slots=True)
 class _Conversation:
     """One caller: reads one request, writes one answer."""
@@ -248,25 +106,26 @@ class _Conversation:
     counters: Counter[str]
     stopping: threading.Event
     streams: threading.Semaphore
-    _left: bytes = field(default=b"")
+    _left: bytes = b""
+    _streaming: bool = False
 
     def hold(self) -> None:
         try:
             self.counters["requests"] += 1
             answer = self._answered()
             if isinstance(answer, dict):
-                self._send(200, answer)
+                self.send(200, answer)
             else:
                 self._stream(answer)
         except Refused as refused:
             self.counters["refused"] += 1
-            self._send(code_of(refused.code).http, refused.plain())
+            self.send(code_of(refused.code).http, refused.plain())
         except _Gone:
             self.counters["gone"] += 1
-        except Exception:  # noqa: BLE001  # a defect in one answer must not take the thread, or another caller, with it
+        except Exception:  # a defect in one answer must not take the thread, or another caller, with it
             self.counters["failed"] += 1
             log.exception("control request failed")
-            self._send(500, Refused("E-BUG-01").plain())
+            self.send(500, Refused("E-BUG-01").plain())
 
     def _answered(self) -> Answer | Iterator[Answer | None]:
         method, target, headers = self._head()
@@ -277,7 +136,7 @@ class _Conversation:
         for route, match in found:
             if route.method == method:
                 names = tuple(unquote(name) for name in match.groups())
-                query = _query(path.query, route.query)
+                query = read_query(path.query, route.query)
                 body = self._body(headers) if method == "POST" else {}
                 return route.handler(self.desk, Request(names, query, body, self._who()))
         raise Refused("E-USE-01", f"{path.path[:NAME_CHARS_MAX]} is not for {method[:16]}")
@@ -347,7 +206,8 @@ class _Conversation:
             raise _Gone
         return data
 
-    def _send(self, status: int, answer: Answer) -> None:
+    def send(self, status: int, answer: Answer) -> None:
+        """Answer, or end a stream that has begun with the answer as its last line; a caller that has left is counted."""
         body = _line(answer)
         word = _STATUS_WORDS.get(status, "Refused")
         head = (
@@ -355,7 +215,7 @@ class _Conversation:
             "Connection: close\r\n\r\n"
         )
         try:
-            self._write(head.encode() + body)
+            self._write(body if self._streaming else head.encode() + body)
         except _Gone:
             self.counters["gone"] += 1
 
@@ -373,6 +233,7 @@ class _Conversation:
     def _lines(self, lines: Iterator[Answer | None]) -> None:
         first = next(lines, None)  # a refusal comes out of the first step, while a status can still be sent
         self._write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n")
+        self._streaming = True
         self._write(b"\n" if first is None else _line(first))
         for line in lines:
             if self.stopping.is_set():
@@ -395,19 +256,6 @@ def _line(answer: Answer) -> bytes:
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _query(text: str, known: frozenset[str]) -> Mapping[str, str]:
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=QUERY_PAIRS_MAX)
-    except ValueError:
-        raise Refused("E-USE-01", f"more than {QUERY_PAIRS_MAX} values in the query") from None
-    for key, value in pairs:
-        if key not in known:
-            raise Refused("E-USE-01", f"{key[:NAME_CHARS_MAX]} is not asked here; known: {', '.join(sorted(known))}")
-        if len(value) > NAME_CHARS_MAX:
-            raise Refused("E-USE-01", f"{key}: at most {NAME_CHARS_MAX} characters")
-    return {key: value for key, value in pairs if value}
-
-
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """A thread a caller, bounded; all of them are joined when it stops."""
 
@@ -427,7 +275,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def server_bind(self) -> None:
         super().server_bind()
-        os.chmod(self.server_address, 0o660)  # before it listens: nobody can connect yet
+        Path(self._name).chmod(0o660)  # before it listens: nobody can connect yet
         self._inode = Path(self._name).stat().st_ino
 
     @property
@@ -438,7 +286,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._places.acquire(blocking=False):
             self._counters["busy"] += 1
-            self._conversation(request)._send(503, Refused("E-BUSY-01").plain())
+            self._conversation(request).send(503, Refused("E-BUSY-01").plain())
             self.shutdown_request(request)
             return
         with self._lock:
@@ -453,12 +301,12 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 self._callers.discard(request)
             self._places.release()
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # socketserver's signature
         self._conversation(request).hold()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # socketserver's signature
         self._counters["failed"] += 1
-        log.exception("control connection failed")
+        log.exception("control connection failed")  # noqa: LOG004  # socketserver calls this in its except clause
 
     def _conversation(self, request: socket.socket) -> _Conversation:
         return _Conversation(request, self._desk, self._counters, self._stopping, self._streams)

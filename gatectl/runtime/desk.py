@@ -66,7 +66,7 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True)
 class LostTicket:
-    """`ticket`: the stay that was found; else `minutes`: how long the driver shows to have been inside; else neither."""
+    """`ticket`: the stay that was found; else `minutes`: how long the driver proves to have been inside."""
 
     ticket: str | None
     minutes: int | None
