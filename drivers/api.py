@@ -279,6 +279,8 @@ class Publish:
     topic: str
     payload: bytes
     retain: bool = False
+    not_after_ms: int | None = None
+    """A link that could not send it by then (monotonic) drops it and counts it. None: no matter when."""
 
 
 @dataclass(frozen=True, slots=True)
