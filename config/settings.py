@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
     speed: Annotated[int, Field(ge=1, le=SPEED_MAX)] = 1
+    speed_since_ms: int = 0
+    """Real UTC milliseconds from which time runs faster; every restart of a demo's daemon is given the same."""
+    speed_shows_ms: int = 0
+    """What the clock showed then."""
 
     @classmethod
     def settings_customise_sources(

@@ -16,17 +16,16 @@ from sqlalchemy import Connection
 
 from config.settings import Settings
 from config.site import Site as SiteFile
-from drivers.api import Bus
+from drivers.api import Bus, Signal
 from gatectl import __version__
 from gatectl.domain.effects import Reply
 from gatectl.domain.events import StopAsked
 from gatectl.domain.ids import Boot, LaneId
 from gatectl.domain.site import Site
 from gatectl.runtime.buses import build_buses, devices_of
-from gatectl.runtime.clock import SystemClock
+from gatectl.runtime.clock import Origin, SystemClock
 from gatectl.runtime.control import ControlServer
 from gatectl.runtime.core import Core
-from gatectl.runtime.desk import SiteDesk
 from gatectl.runtime.effects import Effects
 from gatectl.runtime.keys import KEYS_FILE, load_keyring
 from gatectl.runtime.link import Link, News, build_link
@@ -34,9 +33,10 @@ from gatectl.runtime.logs import configure_logs
 from gatectl.runtime.notify import notify
 from gatectl.runtime.plan import lane_wires, site_plan
 from gatectl.runtime.requests import Requests
-from gatectl.runtime.site_check import load_checked_site
-from gatectl.runtime.stations import Stations
+from gatectl.runtime.site_check import load_checked
+from gatectl.runtime.site_desk import SiteDesk
 from gatectl.runtime.supervisor import Supervisor
+from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import Wiring
 from gatectl.store.database import StateLock, mark, open_database, set_mark, transaction
 from gatectl.store.journal import Tip
@@ -67,13 +67,13 @@ class App:
         self._connection = connection
         last_ms, self._clean = last_recorded(connection), mark(connection, "clean") == "1"
         self._dark_from_ms = last_ms
-        self.clock = SystemClock(settings.speed, settings.origin(), last_ms)
+        origin = Origin(settings.speed_shows_ms, settings.speed_since_ms) if settings.speed > 1 else None
+        self.clock = SystemClock(settings.speed, origin, last_ms)
         keyring = load_keyring(settings.credential(KEYS_FILE))
         self.plan = site_plan(file, keyring, __version__)
         self.site = Site(self.plan, load_books(connection, self.plan), self.boot)
         self.supervisor = Supervisor({})
         self.requests = Requests()
-        self.stations = Stations(file.stations, self.requests)
         wires = tuple(lane_wires(lane) for lane in file.lanes)
         wiring = Wiring(wires, {station.device: station.id for station in file.stations})
         self.writer = Writer(connection, self.plan.site, self.boot, self._committed, self.supervisor.fatal)
@@ -90,7 +90,20 @@ class App:
         )
         self.reader = SyncJournal(settings.database, self.plan.site)
         self.link = self._build_link()
-        self.desk = SiteDesk(self)
+        self.signals, self.commits = Watchers(), Watchers()
+        self.desk = SiteDesk(
+            database=settings.database,
+            core=self.core,
+            clock=self.clock,
+            wiring=wiring,
+            buses=self._effects.buses,
+            requests=self.requests,
+            signals=self.signals,
+            commits=self.commits,
+            office=file.office.url if file.office else None,
+            link=lambda: self.link,
+            started_ms=self.clock.monotonic_ms(),
+        )
         self.control = ControlServer(settings.socket, self.desk)
 
     def start(self) -> None:
@@ -101,7 +114,7 @@ class App:
         self.writer.start()
         self.core.start()
         for bus in self.buses.values():
-            bus.start(self.core.post)
+            bus.start(self._heard)
         if self.link:
             self.link.start()
             news = self._news()
@@ -119,7 +132,7 @@ class App:
     def stop(self) -> None:
         """Take it down in reverse; what was decided is written."""
         notify("STOPPING=1")
-        self.control.stop()
+        self.control.close()
         if self.link:
             self.link.stop()
         for bus in self.buses.values():
@@ -168,12 +181,18 @@ class App:
         for commit in commits:
             for effect in commit.effects:
                 self._effects.perform(effect)
-        self.requests.committed(tip)
-        if self.link and any(commit.facts for commit in commits):
-            self.link.uploader.notify(tip.seq)
+        if any(commit.facts for commit in commits):
+            self.commits.tell(tip.position)
+            if self.link:
+                self.link.uploader.notify(tip.seq)
 
     def _replied(self, reply: Reply) -> None:
         self.requests.answer(reply)
+
+    def _heard(self, signal: Signal) -> None:
+        """On a port's thread."""
+        self.core.post(signal)
+        self.signals.tell(signal)
 
 
 def last_recorded(connection: Connection) -> int | None:
@@ -202,7 +221,7 @@ def opened_store(settings: Settings) -> Iterator[Connection]:
 def run(settings: Settings) -> int:
     """Run the daemon until it is told to stop; returns the exit code."""
     configure_logs(settings.log_level, settings.log_format)
-    file = load_checked_site(settings.config)
+    file = load_checked(settings.config)
     with opened_store(settings) as connection:
         app = App(settings, file, connection)
         for number in (signal.SIGTERM, signal.SIGINT):

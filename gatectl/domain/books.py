@@ -16,8 +16,8 @@ from gatectl.domain.tickets import TicketState
 
 CLOSED_KEPT_MAX: Final = 20_000
 """Ended tickets whose end is remembered in memory, to tell a driver why a code is refused. Older ones are in the mirror."""
-PAYMENTS_KEPT_MAX: Final = 20_000
-"""Payment keys remembered in memory against a race; the mirror knows all of them."""
+PAYMENTS_KEPT_MAX: Final = 2_000
+"""Payments remembered in memory, to answer a repeat as the first time; the mirror knows all of them."""
 
 OPEN_STATES: Final = frozenset({TicketState.ISSUED, TicketState.INSIDE, TicketState.SPENT})
 
@@ -205,7 +205,15 @@ def _exited(books: Books, fact: f.VehicleExited) -> None:
 def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
     replacement = books.stays[fact.replacement]
     assert replacement.state is TicketState.ISSUED, f"{fact.replacement} replaces after {replacement.state}"
-    changed = replace(replacement, state=TicketState.INSIDE, entered_ms=replacement.issued_ms, taken=True, lost=True)
+    entered_ms = fact.entered_ms if fact.entered_ms is not None else replacement.issued_ms
+    changed = replace(
+        replacement,
+        state=TicketState.INSIDE,
+        issued_ms=entered_ms,
+        entered_ms=entered_ms,
+        taken=True,
+        lost=fact.entered_ms is None,
+    )
     if fact.ticket is not None:
         found = books.stays[fact.ticket]
         changed = replace(

@@ -245,6 +245,14 @@ _TABLE = (
         409,
     ),
     Code(
+        "E-PAY-05",
+        "More than is due cannot be taken.",
+        "The amount is higher than the price now.",
+        "Take what `gatectl ticket show NUMBER` says; what is tendered beyond it is change.",
+        _R,
+        409,
+    ),
+    Code(
         "E-TIME-01",
         "The clock is not set, so nothing can be priced.",
         "The machine started without network time and its battery clock is wrong.",

@@ -76,6 +76,17 @@ class CashOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class StationAsked:
+    """A pay station asks about the ticket with this code: `what` is "quote", or "pay-cash" with what was put in."""
+
+    request: RequestId
+    station: str
+    what: str
+    code: str
+    tendered_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class VoidAsked:
     request: RequestId
     ticket: TicketNumber
@@ -85,11 +96,12 @@ class VoidAsked:
 
 @dataclass(frozen=True, slots=True)
 class LostTicketDeclared:
-    """A driver inside has no ticket. `ticket` is the stay found for them, if any; `entered_ms` when it is proven otherwise."""
+    """A driver inside has no ticket. `ticket` is the stay found for them, if any; else `minutes` inside, if proven."""
 
     request: RequestId
     lane: LaneId
     ticket: TicketNumber | None
+    minutes: int | None
     who: str
     why: str
 
@@ -123,6 +135,7 @@ Event = (
     | OfficeCommanded
     | HandAsked
     | CashOffered
+    | StationAsked
     | VoidAsked
     | LostTicketDeclared
     | CountCorrected

@@ -42,6 +42,7 @@ class LaneFault(StrEnum):
     FAILS_TO_CLOSE = "fails-to-close"
     ARM_BROKEN = "arm-broken"
     ARM_UNKNOWN = "arm-unknown"
+    ARM_FORCED = "arm-forced"  # up, and no vend of this run asked for it
     PRINTER_LOW = "printer-low"
     PRINTER_OUT = "printer-out"
     PRINTER_JAM = "printer-jam"
@@ -280,13 +281,17 @@ class VehicleExited(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TicketLostDeclared(Fact):
-    """A driver has no ticket; `ticket` is the stay found for it, or None, and `replacement` is what is paid on."""
+    """A driver has no ticket; `ticket` is the stay found for it, or None, and `replacement` is what is paid on.
+
+    `entered_ms`: when the driver proved to have come in, if no stay was found; without it the lost-ticket price is due.
+    """
 
     kind: ClassVar[str] = "ticket.lost"
     ticket: TicketNumber | None
     replacement: TicketNumber
     by: str
     why: str
+    entered_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,7 +483,9 @@ class PaymentRefunded(Fact):
 
 
 FACTS: tuple[type[Fact], ...] = tuple(
-    thing for thing in list(globals().values()) if isinstance(thing, type) and issubclass(thing, Fact) and thing is not Fact
+    thing
+    for thing in list(globals().values())
+    if isinstance(thing, type) and issubclass(thing, Fact) and thing is not Fact
 )
 KINDS: dict[str, type[Fact]] = {fact.kind: fact for fact in FACTS}
 assert len(KINDS) == len(FACTS), "two facts share a kind"

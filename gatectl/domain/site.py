@@ -12,7 +12,7 @@ from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.effects import Effect, QueryPayment, Reply
-from gatectl.domain.ids import Boot, LaneId, Moment, RequestId, TicketNumber, TimeQuality
+from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
 from gatectl.domain.lane import (
     DeadlinePassed,
     DeviceAvailabilityChanged,
@@ -24,11 +24,12 @@ from gatectl.domain.lane import (
     LaneKind,
     LanePlan,
     PaidElsewhere,
+    Refusal,
     Step,
 )
-from gatectl.domain.payments import settle_cash
+from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
 from gatectl.domain.plan import SitePlan
-from gatectl.domain.tariffs import TariffRefused, from_body, to_body
+from gatectl.domain.tariffs import MINUTE_MS, TariffRefused, from_body, to_body
 from gatectl.domain.tickets import TicketState
 from gatectl.domain.view import LaneView, stay_price
 
@@ -229,19 +230,44 @@ class Site:
         self._step(lane, HandCommanded(hand, who, why, asked), now)
 
     def _cash_offered(self, event: events.CashOffered, now: Moment) -> None:
-        refusal, reply = self._cash_refusal(event, now)
-        if refusal:
-            self._effects.append(reply)
+        asked = PaymentAsked(event.payment, event.ticket, Method.CASH, event.amount_minor, event.tendered_minor)
+        earlier = self.books.payments.get(event.payment)
+        if earlier is not None and earlier.taken is not None:
+            refusal = same_request(earlier.taken, asked)
+            self._effects.append(_answer(event.request, refusal, earlier.taken))
             return
-        stay = self.books.stays[event.ticket]
+        taken = self._cash_taken(event, now)
+        if isinstance(taken, PaymentRefusal):
+            self._effects.append(Reply(event.request, taken.code, taken.why))
+            return
+        self._record(taken)
+        self._effects.append(_answer(event.request, None, taken))
+        for lane in list(self.lanes.values()):
+            if lane.ticket == event.ticket:
+                self._step(lane.plan.lane, PaidElsewhere(event.ticket), now)
+
+    def _cash_taken(self, event: events.CashOffered, now: Moment) -> f.PaymentTaken | PaymentRefusal:
+        stay = self.books.stays.get(event.ticket)
+        if event.payment in self.books.payments:
+            return PaymentRefusal("E-PAY-02", "this key is used for a payment at a terminal")
+        if stay is None or stay.state is not TicketState.INSIDE:
+            return PaymentRefusal("E-PAY-04", f"{event.ticket} is not inside")
+        if any(lane.ticket == event.ticket and lane.payment is not None for lane in self.lanes.values()):
+            return PaymentRefusal("E-PAY-04", f"{event.ticket} is being paid at a terminal now")
+        if now.quality is TimeQuality.UNSET:
+            return PaymentRefusal("E-TIME-01", "the clock is not set: nothing can be priced")
         price = stay_price(self.plan, self.books, stay, now)
         amount = price.due_minor if event.amount_minor is None else event.amount_minor
+        if amount > price.due_minor:
+            return PaymentRefusal("E-PAY-05", f"{amount} is more than the {price.due_minor} minor units that are due")
         settled = settle_cash(amount, amount if event.tendered_minor is None else event.tendered_minor)
-        taken = f.PaymentTaken(
+        if isinstance(settled, PaymentRefusal):
+            return settled
+        return f.PaymentTaken(
             payment=event.payment,
             ticket=event.ticket,
-            method="CASH",
-            amount_minor=amount,
+            method=Method.CASH,
+            amount_minor=settled.amount_minor,
             currency=price.currency,
             tendered_minor=settled.tendered_minor,
             change_minor=settled.change_minor,
@@ -254,35 +280,28 @@ class Site:
             receipt=self.books.receipts.get(event.till, 0) + 1,
             paid_ms=now.wall_ms,
         )
-        self._record(taken)
-        self._effects.append(Reply(event.request, "", "paid", told_payment(taken)))
-        for lane in list(self.lanes.values()):
-            if lane.ticket == event.ticket:
-                self._step(lane.plan.lane, PaidElsewhere(event.ticket), now)
 
-    def _cash_refusal(self, event: events.CashOffered, now: Moment) -> tuple[bool, Reply]:
-        """Why this cash cannot be taken; a repeat of a payment that was taken is answered as then."""
-        earlier = self.books.payments.get(event.payment)
-        if earlier is not None:
-            same = earlier.taken is not None and earlier.ticket == event.ticket and earlier.method == "CASH"
-            same = same and event.amount_minor in (None, earlier.amount_minor)
-            if same and earlier.taken is not None:
-                return True, Reply(event.request, "", "paid", told_payment(earlier.taken))
-            return True, Reply(event.request, "E-PAY-02", "this key was used for another payment")
-        stay = self.books.stays.get(event.ticket)
-        if stay is None or stay.state is not TicketState.INSIDE:
-            return True, Reply(event.request, "E-PAY-04", f"{event.ticket} is not inside")
-        if now.quality is TimeQuality.UNSET:
-            return True, Reply(event.request, "E-TIME-01", "the clock is not set")
-        due = stay_price(self.plan, self.books, stay, now).due_minor
-        amount = due if event.amount_minor is None else event.amount_minor
-        if amount <= 0 or due <= 0:
-            return True, Reply(event.request, "E-PAY-01", "nothing is due")
-        if amount > due:
-            return True, Reply(event.request, "E-PAY-02", f"{amount} is more than the {due} that is due")
-        if event.tendered_minor is not None and event.tendered_minor < amount:
-            return True, Reply(event.request, "E-PAY-03", f"{event.tendered_minor} of {amount} tendered")
-        return False, Reply(event.request, "", "")
+    def _station_asked(self, event: events.StationAsked, now: Moment) -> None:
+        view = LaneView(self.plan, self.books, self.boot, now, self._any_exit())
+        price = view.admit(event.code)
+        if isinstance(price, Refusal):
+            self._effects.append(Reply(event.request, price.code, price.text))
+            return
+        self._record(*view.learned.values())
+        if event.what == "pay-cash":
+            payment = PaymentId(f"{price.ticket}-{event.request}")
+            paid = events.CashOffered(
+                event.request, payment, price.ticket, None, event.tendered_minor, event.station, event.station
+            )
+            self._cash_offered(paid, now)
+            return
+        data: dict[str, object] = {
+            "ticket": price.ticket,
+            "due_minor": price.due_minor,
+            "currency": price.currency,
+            "lines": [[line.text, line.amount_minor] for line in price.lines],
+        }
+        self._effects.append(Reply(event.request, "", "quoted", data))
 
     def _void_asked(self, event: events.VoidAsked, now: Moment) -> None:
         stay = self.books.stays.get(event.ticket)
@@ -317,7 +336,9 @@ class Site:
             now.wall_ms,
             now.quality,
         )
-        self._record(issued, f.TicketLostDeclared(event.ticket, offer.ticket, event.who, event.why))
+        entered_ms = None if found or event.minutes is None else now.wall_ms - event.minutes * MINUTE_MS
+        lost = f.TicketLostDeclared(event.ticket, offer.ticket, event.who, event.why, entered_ms)
+        self._record(issued, lost)
         price = view.price(offer.ticket)
         data: dict[str, object] = {
             "ticket": offer.ticket,
@@ -339,6 +360,12 @@ class Site:
 
     def _stop(self, event: events.StopAsked, now: Moment) -> None:
         self._record(f.SiteStopped(event.reason))
+
+
+def _answer(request: RequestId, refusal: PaymentRefusal | None, taken: f.PaymentTaken) -> Reply:
+    if refusal is not None:
+        return Reply(request, refusal.code, refusal.why)
+    return Reply(request, "", "paid", told_payment(taken))
 
 
 def told_payment(taken: f.PaymentTaken) -> dict[str, object]:
@@ -366,6 +393,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
     events.OfficeCommanded: Site._office_commanded,
     events.HandAsked: Site._hand_asked,
     events.CashOffered: Site._cash_offered,
+    events.StationAsked: Site._station_asked,
     events.VoidAsked: Site._void_asked,
     events.LostTicketDeclared: Site._lost_ticket,
     events.CountCorrected: Site._count_corrected,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
 from gatectl.domain.facts import Line, TicketLearned
-from gatectl.domain.ids import Boot, Moment, PaymentId, TicketNumber, TimeQuality, VendId
+from gatectl.domain.ids import Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.lane import LanePlan, Price, Refusal, TicketOffer
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.tickets import TicketState
@@ -40,7 +40,7 @@ class LaneView:
         spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
         return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
 
-    def _numbered(self, spot: "tickets.SpotId | None", spot_type: str | None) -> TicketOffer:
+    def _numbered(self, spot: SpotId | None, spot_type: str | None) -> TicketOffer:
         counter = self.books.counter + 1
         number = tickets.format_number(counter, self.boot.tag)
         tariff = tariff_at(self.site, self.books, self.now.wall_ms)
@@ -89,6 +89,10 @@ class LaneView:
     def price(self, ticket: TicketNumber) -> Price:
         return stay_price(self.site, self.books, self.books.stays[ticket], self.now)
 
+    def inside(self, ticket: TicketNumber) -> bool:
+        stay = self.books.stays.get(ticket)
+        return stay is not None and stay.state is TicketState.INSIDE
+
     def next_vend(self) -> VendId:
         return next_vend(self.books, self.boot, self.plan)
 
@@ -121,7 +125,8 @@ def stay_price(site: SitePlan, books: Books, stay: Stay, now: Moment) -> Price:
     known = known_tariffs(site, books)
     tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms)
     if stay.lost:
-        total, lines = tariff.lost_ticket_minor, (Line("Lost ticket", tariff.lost_ticket_minor),)
+        total = tariff.lost_ticket_minor
+        lines: tuple[Line, ...] = (Line("Lost ticket", total),)
         due = max(0, total - stay.paid_minor)
     else:
         entered_ms = stay.issued_ms

@@ -23,10 +23,10 @@ def _bus(site: Site, name: str, tap: Callable[[str], Tap] | None) -> Bus | None:
         return None
     if port.kind == "mqtt":
         engines = {
-            device.name: cast(MqttEngine, catalog.family(device.driver).engine(port, [device])) for device in devices
+            device.name: cast("MqttEngine", catalog.family(device.driver).engine(port, [device])) for device in devices
         }
         return MqttBus(port, engines)
-    engine = cast(SerialEngine, catalog.family(devices[0].driver).engine(port, devices))
+    engine = cast("SerialEngine", catalog.family(devices[0].driver).engine(port, devices))
     names = [device.name for device in devices]
     if tap is None:
         return SerialBus(name, line_of(port), engine, names)

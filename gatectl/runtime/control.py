@@ -47,7 +47,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 _STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Unavailable"}
 
 
-class AlreadyServed(RuntimeError):  # noqa: N818  # it names a state of the machine
+class AlreadyServed(RuntimeError):  # it names a state of the machine
     """Raised when somebody listens on the socket: another daemon runs, or the path is not a socket's."""
 
 
@@ -248,7 +248,7 @@ class _Conversation:
             raise _Gone from error
 
 
-class _Gone(Exception):  # noqa: N818  # the caller left: nobody to answer
+class _Gone(Exception):  # the caller left: nobody to answer
     """Raised when the caller closed its end or takes no byte any more."""
 
 
@@ -301,10 +301,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 self._callers.discard(request)
             self._places.release()
 
-    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # socketserver's signature
+    def finish_request(self, request: Any, client_address: Any) -> None:  # socketserver's signature
         self._conversation(request).hold()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # socketserver's signature
+    def handle_error(self, request: Any, client_address: Any) -> None:  # socketserver's signature
         self._counters["failed"] += 1
         log.exception("control connection failed")  # noqa: LOG004  # socketserver calls this in its except clause
 

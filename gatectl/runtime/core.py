@@ -104,7 +104,7 @@ class Core:
         try:
             while self._turn():
                 self.turns += 1
-        except Exception as error:  # noqa: BLE001  # no exception crosses a thread: it stops the process
+        except Exception as error:  # no exception crosses a thread: it stops the process
             log.exception("core failed")
             self._fatal(f"core failed: {error!r}")
         finally:
@@ -114,7 +114,7 @@ class Core:
         deadline = self._site.next_deadline_mono_ms()
         wait_s = IDLE_S_MAX if deadline is None else min(IDLE_S_MAX, self._clock.seconds_until(deadline))
         try:
-            happened = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
+            happened: Any = self._inbox.get(timeout=wait_s) if wait_s > 0 else self._inbox.get_nowait()
         except queue.Empty:
             happened = _NOTHING
         if happened is None:

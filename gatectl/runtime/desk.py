@@ -14,7 +14,7 @@ HEARTBEAT_S_MAX = 1.0
 """A stream yields None at least this often while nothing happens, so that a vanished watcher is noticed."""
 
 
-class Refused(Exception):  # noqa: N818  # it is an answer, not a fault of ours
+class Refused(Exception):  # it is an answer, not a fault of ours
     """Raised by a desk instead of an answer. What is not given is taken from the table of codes."""
 
     def __init__(self, code: str, message: str = "", *, cause: str = "", action: str = "", **data: object) -> None:

@@ -14,7 +14,7 @@ from gatectl.domain import effects
 from gatectl.domain.ids import LaneId
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.paper import receipt_document, ticket_document
-from gatectl.runtime.wiring import LaneWires, OrderName
+from gatectl.runtime.wiring import STATION, LaneWires, OrderName
 
 SHORT_ORDER_MS: Final = 5_000
 """Orders that carry no deadline of their own (texts, cancels, queries) are dropped after this."""
@@ -79,9 +79,7 @@ class Effects:
     def _authorise(self, effect: effects.Authorise) -> None:
         name = OrderName(effect.lane, "charge", effect.payment)
         deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
-        order = api.Charge(
-            str(name), effect.payment, effect.amount_minor, effect.currency, effect.ticket, deadline_ms
-        )
+        order = api.Charge(str(name), effect.payment, effect.amount_minor, effect.currency, effect.ticket, deadline_ms)
         self.send(effect.lane, "terminal", order)
 
     def _cancel(self, effect: effects.CancelPayment) -> None:
@@ -93,7 +91,13 @@ class Effects:
         self.send(effect.lane, "terminal", api.QueryCharge(str(name), effect.payment, self._short()))
 
     def _reply(self, effect: effects.Reply) -> None:
-        self.replied(effect)
+        name = OrderName.parse(effect.request)
+        if name.verb != STATION:
+            self.replied(effect)
+            return
+        data = effect.data if not effect.code else {"code": effect.code, "message": effect.message}
+        answer = api.StationAnswer(effect.request, name.about, not effect.code, data, self._short())
+        self.buses[name.lane].order(name.lane, answer)
 
 
 _PULSES: Final[Mapping[type, str]] = {effects.OpenArm: "open", effects.CloseArm: "close", effects.StopArm: "stop"}

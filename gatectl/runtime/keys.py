@@ -28,7 +28,9 @@ def load_keyring(path: Path) -> Keyring:
         keys = {int(key_id): bytes.fromhex(key) for key_id, key in plain["keys"].items()}
         return Keyring(int(plain["current"]), keys)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KeysRefused(f"{path} is not a key file ({error}). Restore it from the backup of the site's keys") from error
+        raise KeysRefused(
+            f"{path} is not a key file ({error}). Restore it from the backup of the site's keys"
+        ) from error
 
 
 def _make(path: Path) -> None:

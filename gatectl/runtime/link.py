@@ -48,7 +48,7 @@ class News:
         self._post = post
         self._clock = clock
 
-    def applied(self, rows: Sequence[FeedRow], *, whole: bool) -> None:  # noqa: ARG002  # a tariff once known stays known
+    def applied(self, rows: Sequence[FeedRow], *, whole: bool) -> None:  # a tariff once known stays known
         for row in rows:
             if row.kind == "tariff" and row.body is not None:
                 self.tariff(row.key, row.body)
@@ -136,7 +136,5 @@ def build_link(
     uploader = Uploader(machine, transport(), writes, clock, on_crash=crashed)
     polling = transport()
     pulling = PullerMachine(credential.site, reader.feed_cursor(), random.Random())  # noqa: S311  # spreads retries
-    puller = Puller(
-        pulling, polling, writes, news, clock, on_crash=crashed, vitals=VitalsSender(polling, vitals)
-    )
+    puller = Puller(pulling, polling, writes, news, clock, on_crash=crashed, vitals=VitalsSender(polling, vitals))
     return Link(uploader, puller, reader, None, clock.monotonic_ms())

@@ -5,38 +5,39 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from config.faults import Complaint, did_you_mean, listing
 from config.files import Key
 from config.site import Site, load_site
 from drivers import catalog
-from drivers.api import DeviceSpec, Family, OptionFault, PortSpec
+from drivers.api import Family, OptionFault
 from gatectl.domain import tariffs
 from gatectl.domain.money import EXPONENTS
+from gatectl.runtime.plan import device_spec, devices_on, port_spec
 
-CAPABILITY: Mapping[str, str] = {
-    "arming": "presence",
-    "closing": "safety",
-    "reset": "presence",
-    "arm_up": "presence",
-    "arm_down": "presence",
-    "broken": "presence",
-    "door": "presence",
-    "fire": "presence",
-    "button": "presence",
-    "open": "pulse",
-    "close": "pulse",
-    "stop": "pulse",
-    "printer": "print",
-    "reader": "code",
-    "terminal": "charge",
-    "display": "show",
+ABILITIES: Mapping[str, tuple[str, ...]] = {
+    "arming": ("presence",),
+    "closing": ("safety",),
+    "reset": ("presence",),
+    "arm_up": ("presence",),
+    "arm_down": ("presence",),
+    "broken": ("presence",),
+    "door": ("presence",),
+    "fire": ("presence",),
+    "button": ("button", "presence"),
+    "open": ("pulse",),
+    "close": ("pulse",),
+    "stop": ("pulse",),
+    "printer": ("print",),
+    "reader": ("code",),
+    "terminal": ("charge",),
+    "display": ("show",),
 }
-"""What the point behind a role must be able to do. "safety": a level, not a pulse; reads occupied when it fails."""
+"""What the point behind a role must be able to do: one of these."""
 _MEANINGS: Mapping[str, str] = {
-    "presence": "an input",
-    "safety": "an input fit for safety: a level, not a pulse, that fails to 'occupied'",
+    "presence": "an input that follows its contact (mode presence, not pulse)",
+    "safety": "an input fit for safety: mode presence, wired so that it reads occupied when it fails",
+    "button": "an input",
     "pulse": "an output that the device itself times",
     "print": "a printer",
     "code": "a code reader",
@@ -44,16 +45,6 @@ _MEANINGS: Mapping[str, str] = {
     "show": "a display",
     "station": "a pay station",
 }
-
-
-def port_specs(site: Site) -> dict[str, PortSpec]:
-    """The site's ports as drivers want them."""
-    return {name: PortSpec(name, port.kind, port.options) for name, port in site.ports.items()}
-
-
-def device_specs(site: Site) -> dict[str, DeviceSpec]:
-    """The site's devices as drivers want them."""
-    return {name: DeviceSpec(name, d.driver, d.model, d.port, d.options) for name, d in site.devices.items()}
 
 
 def load_checked(path: Path) -> Site:
@@ -93,10 +84,9 @@ def _no_driver(site: Site, name: str, error: Exception) -> Iterator[Complaint]:
 
 
 def _ports(site: Site, families: Mapping[str, Family]) -> Iterator[Complaint]:
-    specs, devices = port_specs(site), device_specs(site)
     seen: set[tuple[Key, str]] = set()
-    for name, port in specs.items():
-        here = [spec for spec in devices.values() if spec.port == name]
+    for name in site.ports:
+        port, here = port_spec(site, name), devices_on(site, name)
         drivers = sorted({spec.driver for spec in here})
         if port.kind == "serial" and len(drivers) > 1:
             yield Complaint(("ports", name), f"devices of {listing(drivers)} on one serial line", "one driver a line")
@@ -124,32 +114,34 @@ def _complaint(fault: OptionFault) -> Complaint:
 
 def _capabilities(site: Site, families: Mapping[str, Family]) -> Iterator[Complaint]:
     can: dict[str, Mapping[str, frozenset[str]]] = {}
-    for name, spec in device_specs(site).items():
-        family = families.get(spec.driver)
-        if family is not None and not family.check(PortSpec(spec.port, family.link, _options(site, spec)), [spec]):
+    for name, table in site.devices.items():
+        family = families.get(table.driver)
+        if family is None or table.port not in site.ports or site.ports[table.port].kind != family.link:
+            continue
+        spec = device_spec(site, name)
+        own = f"devices.{name}"
+        faults = family.check(port_spec(site, table.port), [spec])
+        if not any(fault.where == own or fault.where.startswith(f"{own}.") for fault in faults):
             can[name] = family.capabilities(spec)
     for index, lane in enumerate(site.lanes):
         for role, (device, point) in lane.wiring.points().items():
             if device in can:
-                yield from _role(("lanes", index, "wiring", role), CAPABILITY[role], can[device], device, point)
+                yield from _role(("lanes", index, "wiring", role), ABILITIES[role], can[device], device, point)
     for index, station in enumerate(site.stations):
         if station.device in can:
-            yield from _role(("stations", index, "device"), "station", can[station.device], station.device, "")
+            yield from _role(("stations", index, "device"), ("station",), can[station.device], station.device, "")
 
 
-def _options(site: Site, spec: DeviceSpec) -> Mapping[str, Any]:
-    port = site.ports.get(spec.port)
-    return port.options if port is not None else {}
-
-
-def _role(key: Key, needed: str, can: Mapping[str, frozenset[str]], device: str, point: str) -> Iterator[Complaint]:
+def _role(
+    key: Key, needed: tuple[str, ...], can: Mapping[str, frozenset[str]], device: str, point: str
+) -> Iterator[Complaint]:
     if point not in can:
-        fitting = [name for name, abilities in can.items() if needed in abilities and name]
-        found = f"{device!r} has no point {point!r}" if point else f"{device!r} without a point"
+        fitting = [name for name, abilities in can.items() if name and not abilities.isdisjoint(needed)]
+        found = f"{device!r}, which has no point {point!r}" if point else f"{device!r} without a point"
         yield Complaint(key, found, f"one of {listing(fitting)}", did_you_mean(point, fitting))
-    elif needed not in can[point]:
+    elif can[point].isdisjoint(needed):
         shown = f"{device}/{point}" if point else device
-        yield Complaint(key, f"{shown!r}, which can {listing(can[point])}", _MEANINGS[needed])
+        yield Complaint(key, f"{shown!r}, which can {listing(can[point])}", _MEANINGS[needed[0]])
 
 
 def _tariffs(site: Site) -> Iterator[Complaint]:

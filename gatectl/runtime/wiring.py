@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from drivers import api
 from gatectl.domain import events, lane
-from gatectl.domain.ids import JobId, LaneId, PaymentId, VendId
+from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, VendId
 
+STATION: Final = "station"
+"""The verb of an OrderName that answers a pay station."""
 ROLES_OF_ARMS: Final = ("arm_up", "arm_down")
 
 
@@ -48,7 +50,10 @@ class Wiring:
     lanes: tuple[LaneWires, ...]
     stations: Mapping[str, str] = field(default_factory=dict)
     """Device to pay station."""
-    on_station: Callable[[api.StationRequest], Sequence[events.Event]] = lambda _: ()
+    last_inputs: dict[tuple[str, str], api.Input] = field(default_factory=dict)
+    """The newest reading of each input, for people; written on the core thread, read anywhere."""
+    last_status: dict[str, api.Signal] = field(default_factory=dict)
+    """The newest status of each printer."""
     _points: dict[tuple[str, str], list[tuple[LaneId, str]]] = field(default_factory=dict)
     _devices: dict[str, dict[LaneId, tuple[str, ...]]] = field(default_factory=dict)
     _limits: dict[LaneId, dict[str, api.Input]] = field(default_factory=dict)
@@ -74,6 +79,7 @@ class Wiring:
                 yield lane_id
 
     def _input(self, signal: api.Input) -> Iterator[events.Event]:
+        self.last_inputs[signal.device, signal.point] = signal
         for lane_id, role in self._points.get((signal.device, signal.point), ()):
             happened = self._meaning(lane_id, role, signal)
             if happened is not None:
@@ -96,7 +102,10 @@ class Wiring:
         return None
 
     def _printer(self, signal: api.PrinterStatus) -> Iterator[events.Event]:
-        jam = None if signal.cutter_error is None and signal.error is None else bool(signal.cutter_error or signal.error)
+        self.last_status[signal.device] = signal
+        jam = (
+            None if signal.cutter_error is None and signal.error is None else bool(signal.cutter_error or signal.error)
+        )
         changed = lane.PrinterChanged(signal.online, signal.paper_low, signal.paper_out, jam, signal.in_mouth)
         for lane_id in self._whole(signal.device, "printer"):
             yield self._lane(lane_id, changed)
@@ -133,7 +142,10 @@ class Wiring:
             yield self._lane(lane_id, answered)
 
     def _station(self, signal: api.StationRequest) -> Iterator[events.Event]:
-        yield from self.on_station(signal)
+        station = self.stations.get(signal.device)
+        if station is not None:
+            request = RequestId(str(OrderName(signal.device, STATION, signal.request)))
+            yield events.StationAsked(request, station, signal.what, signal.code, signal.tendered_minor)
 
     def _health(self, signal: api.Health) -> Iterator[events.Event]:
         roles = self._devices.get(signal.device, {})

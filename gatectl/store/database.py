@@ -96,7 +96,9 @@ def migrate(connection: Connection) -> None:
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     known = migrations()
     if version > known[-1][0]:
-        raise StoreRefused(f"the database has schema {version}, this gatectl knows {known[-1][0]}: install a newer gatectl")
+        raise StoreRefused(
+            f"the database has schema {version}, this gatectl knows {known[-1][0]}: install a newer gatectl"
+        )
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     for number, script in known:

@@ -1,5 +1,7 @@
 """The mirror's rows as the core's books, at start. The journal is the truth; the mirror is how fast one gets to it."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -11,7 +13,22 @@ from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tickets import TicketState
 
+PAYMENT_COLUMNS: Final = (
+    "payment, ticket, method, amount_minor, currency, tendered_minor, change_minor, due_minor, tariff, lines, till,"
+    ' paid_by AS "by", series, receipt, paid_ms, auth_code, masked, terminal_ref'
+)
 _OPEN: Final = "('issued','inside','spent')"
+
+
+def taken_of(row: Mapping[str, Any]) -> f.PaymentTaken:
+    """The fact behind a completed payment's row, with the columns of PAYMENT_COLUMNS."""
+    lines = json.loads(row["lines"]) if isinstance(row["lines"], str) else row["lines"]
+    return f.PaymentTaken(
+        **{
+            **{name: row[name] for name in row if name != "lines"},
+            "lines": tuple(f.Line(text, amount) for text, amount in lines),
+        }
+    )
 
 
 def load_books(connection: Connection, plan: SitePlan) -> Books:
@@ -39,10 +56,10 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     for row in _rows(
         connection,
         "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"
-        f" lost FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # noqa: S608  # a constant
+        f" lost FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # a constant
     ):
         ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost = row
-        kept = spot if spot is not None and books.spots.has(spot) else None
+        kept = spot if spot is not None and spot in books.spots else None
         if kept is not None:
             books.spots.hold(kept)
         books.stays[TicketNumber(ticket)] = Stay(
@@ -69,22 +86,28 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     books.closed.update((TicketNumber(ticket), TicketState(state)) for ticket, state in reversed(closed))
     books.counter = _rows(connection, "SELECT coalesce(max(counter), 0) FROM tickets WHERE learned = 0")[0][0]
     books.tags = dict(
-        _rows(connection, "SELECT substr(ticket, instr(ticket, '-') + 1) AS tag, max(counter) FROM tickets GROUP BY tag")
+        _rows(
+            connection, "SELECT substr(ticket, instr(ticket, '-') + 1) AS tag, max(counter) FROM tickets GROUP BY tag"
+        )
     )
 
 
 def _load_money(connection: Connection, books: Books) -> None:
     recent = _rows(
         connection,
-        "SELECT payment, ticket, method, amount_minor, state FROM payments ORDER BY coalesce(paid_ms, 0) DESC LIMIT ?",
+        f"SELECT {PAYMENT_COLUMNS} FROM payments WHERE state = 'COMPLETED' ORDER BY paid_ms DESC LIMIT ?",  # noqa: S608  # a constant
         PAYMENTS_KEPT_MAX,
     )
-    pending = _rows(
-        connection, "SELECT payment, ticket, method, amount_minor, state FROM payments WHERE state = 'PENDING'"
-    )
-    for payment, ticket, method, amount, state in [*reversed(recent), *pending]:
+    for row in reversed(recent):
+        taken = taken_of(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+        books.payments[taken.payment] = Payment(
+            taken.payment, taken.ticket, taken.method, taken.amount_minor, "COMPLETED", taken
+        )
+    for payment, ticket, method, amount in _rows(
+        connection, "SELECT payment, ticket, method, amount_minor FROM payments WHERE state = 'PENDING'"
+    ):
         books.payments[PaymentId(payment)] = Payment(
-            PaymentId(payment), TicketNumber(ticket), method, amount, state, None
+            PaymentId(payment), TicketNumber(ticket), method, amount, "PENDING"
         )
     books.receipts = dict(_rows(connection, "SELECT series, max(receipt) FROM receipts GROUP BY series"))
     for tariff, effective, body, source in _rows(

@@ -173,8 +173,9 @@ def _exited(fact: f.VehicleExited, wall_ms: int) -> Iterator[Statement]:
 
 def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:
     yield (
-        "UPDATE tickets SET state = 'inside', taken = 1, lost = ?, entered_ms = issued_ms WHERE ticket = ?",
-        (int(fact.ticket is None), fact.replacement),
+        "UPDATE tickets SET state = 'inside', taken = 1, lost = ?, issued_ms = coalesce(?, issued_ms),"
+        " entered_ms = coalesce(?, issued_ms) WHERE ticket = ?",
+        (int(fact.ticket is None and fact.entered_ms is None), fact.entered_ms, fact.entered_ms, fact.replacement),
     )
     if fact.ticket is not None:
         yield (
@@ -233,13 +234,16 @@ def _cleared(fact: f.LaneCleared, wall_ms: int) -> Iterator[Statement]:
 
 def _payment_started(fact: f.PaymentStarted, wall_ms: int) -> Iterator[Statement]:
     yield (
-        "INSERT INTO payments (payment, ticket, state, method, amount_minor, currency, till) VALUES (?, ?, 'PENDING', ?, ?, ?, ?)",
+        "INSERT INTO payments (payment, ticket, state, method, amount_minor, currency, till)"
+        " VALUES (?, ?, 'PENDING', ?, ?, ?, ?)",
         (fact.payment, fact.ticket, fact.method, fact.amount_minor, fact.currency, fact.till),
     )
 
 
 def _payment_taken(fact: f.PaymentTaken, wall_ms: int) -> Iterator[Statement]:
-    lines = json.dumps([[line.text, line.amount_minor] for line in fact.lines], ensure_ascii=False, separators=(",", ":"))
+    lines = json.dumps(
+        [[line.text, line.amount_minor] for line in fact.lines], ensure_ascii=False, separators=(",", ":")
+    )
     yield "DELETE FROM payments WHERE payment = ? AND state = 'PENDING'", (fact.payment,)
     yield (
         "INSERT INTO payments (payment, ticket, state, method, amount_minor, currency, tendered_minor, change_minor,"

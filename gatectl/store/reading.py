@@ -44,7 +44,7 @@ TICKET_STATES: Final = ("issued", "inside", "spent", "exited", "void", "lost", "
 Row = dict[str, Any]
 
 
-class MirrorUnreadable(OSError):  # noqa: N818  # it names a state of the disk, not a fault of the call
+class MirrorUnreadable(OSError):  # it names a state of the disk, not a fault of the call
     """Raised when the mirror cannot be opened or is not one; the message says what to do."""
 
 
@@ -105,6 +105,11 @@ class Mirror:
             "schema": "gatectl.payments/1",
             "payments": [{**row, "lines": json.loads(row["lines"])} for row in rows],
         }
+
+    def payment(self, key: str) -> Row | None:
+        """One payment by its idempotency key."""
+        rows = self._rows(f"SELECT {_PAYMENT} FROM payments WHERE payment = ?", (key,))  # noqa: S608  # the columns are a constant
+        return {**rows[0], "lines": json.loads(rows[0]["lines"])} if rows else None
 
     # -- events -----------------------------------------------------------------------------------------------------
 

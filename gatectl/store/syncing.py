@@ -52,9 +52,7 @@ class SyncJournal:
 
     def position(self) -> Position:
         generation = int(self._marks()["generation"])
-        rows = self._rows(
-            "SELECT seq, head FROM journal WHERE generation = ? ORDER BY seq DESC LIMIT 1", generation
-        )
+        rows = self._rows("SELECT seq, head FROM journal WHERE generation = ? ORDER BY seq DESC LIMIT 1", generation)
         seq, head = rows[0] if rows else (0, chain.genesis(self._site, generation))
         return Position(generation, seq, head)
 
@@ -118,7 +116,7 @@ class SyncWrites:
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
         self._call(lambda connection: _set_acked(connection, generation, seq, head))
 
-    def begin_generation(self, generation: int, reason: str) -> None:  # noqa: ARG002  # the uploader logs the reason
+    def begin_generation(self, generation: int, reason: str) -> None:  # the uploader logs the reason
         acked = self._reader.acked()
 
         def renumber(connection: Connection) -> None:

@@ -119,7 +119,7 @@ class Writer:
         try:
             while self._turn():
                 self.turns += 1
-        except Exception as error:  # noqa: BLE001  # no exception crosses a thread: it stops the process
+        except Exception as error:  # no exception crosses a thread: it stops the process
             log.exception("commit failed")
             self._fatal(f"commit failed: {error}")
         finally:

@@ -1,13 +1,12 @@
 """Vehicles with a truth of their own: they queue, press, pull, pay, drive over, back out, give up and call for help."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.lanes import LaneTruth
-
 
 TRIES_MAX = 12
 """Presses of the button before a driver gives up."""
@@ -138,7 +137,9 @@ class Street:
             yield self.pace.ms(30_000)
         self._leave(vehicle)
 
-    def _get_ticket(self, lane: LaneTruth, vehicle: Vehicle, presses: int = TRIES_MAX) -> Process:
+    def _get_ticket(
+        self, lane: LaneTruth, vehicle: Vehicle, presses: int = TRIES_MAX
+    ) -> Generator[int | Until, bool, bool]:
         """Press until a ticket shows, then pull it; whether one was got."""
         for _ in range(presses):
             if not lane.mouth:
@@ -199,7 +200,6 @@ class Street:
                 self.count(f"help-at-{lane.kind}")
                 self.help(lane, f"arm stays down, try {tries}")
                 yield Until(lambda: lane.arm.is_up, self.patience_ms)
-        return True
 
     def _drive_over(self, lane: LaneTruth) -> Process:
         yield self.pace.ms(800)

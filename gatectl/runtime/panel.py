@@ -1,0 +1,129 @@
+"""What the site looks like to a person, made from the core's state and the mirror. Pure: values in, plain dicts out."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gatectl.domain.codes import FAULT_CODES, code_of
+from gatectl.domain.facts import LaneFault
+from gatectl.domain.ids import AreaId, LaneId, TimeQuality
+from gatectl.domain.lane import Lane, Phase, Trust
+from gatectl.domain.site import Site
+from sync.status import LinkState, LinkStatus
+
+Plain = dict[str, Any]
+
+LINK_STATES_WELL: Final = frozenset({LinkState.ONLINE})
+MODES: Final = {Phase.HELD_OPEN: "held-open", Phase.LOCKED: "locked", Phase.FIRE: "fire"}
+
+
+def lane_row(lane: Lane, faults: Mapping[LaneFault, str], printer: Plain | None, last: Plain | None) -> Plain:
+    """One lane of gatectl.status/1."""
+    return {
+        "lane": lane.plan.lane,
+        "kind": lane.plan.kind.value,
+        "area": lane.plan.area,
+        "phase": lane.phase.value,
+        "mode": MODES.get(lane.phase, "normal"),
+        "arm": lane.arm.value,
+        "arming": _loop(lane.arming.trust, lane.arming.on),
+        "closing": _loop(lane.closing.trust, lane.closing.on),
+        "printer": printer,
+        "ticket": lane.ticket,
+        "faults": [
+            {"fault": fault.value, "code": FAULT_CODES[fault], "detail": detail} for fault, detail in faults.items()
+        ],
+        "last": last,
+    }
+
+
+def _loop(trust: Trust, on: bool) -> str:
+    if trust is not Trust.GOOD:
+        return trust.value
+    return "occupied" if on else "free"
+
+
+def area_rows(site: Site) -> list[Plain]:
+    """Free and taken spots by area and type, the count inside, and how far to trust it."""
+    rows = []
+    for area in site.plan.areas:
+        total, free = site.books.spots.total(area), site.books.spots.free(area)
+        rows.append(
+            {
+                "area": area,
+                "free": sum(free.values()),
+                "total": sum(total.values()),
+                "inside": site.books.count(area).inside,
+                "by_type": {kind: {"free": free.get(kind, 0), "total": total[kind]} for kind in sorted(total)},
+                "quality": _quality(site, area),
+            }
+        )
+    return rows
+
+
+def _quality(site: Site, area: AreaId) -> str:
+    doubtful = {LaneFault.LOOP_DEAD, LaneFault.ARMING_LOOP_STUCK, LaneFault.CLOSING_LOOP_STUCK, LaneFault.ARM_BROKEN}
+    lanes = {plan.lane for plan in site.plan.lanes if plan.area == area}
+    estimated = any(lane in lanes and fault in doubtful for lane, fault in site.books.faults)
+    return "estimated" if estimated else "live"
+
+
+def lane_faults(site: Site, lane: LaneId) -> dict[LaneFault, str]:
+    return {fault: detail for (at, fault), detail in sorted(site.books.faults.items()) if at == lane}
+
+
+def problems(site: Site, link: LinkStatus | None, has_office: bool, quality: TimeQuality) -> list[Plain]:
+    """Everything that needs a person, worst first: safety and lanes, devices, the clock, the office."""
+    found = [
+        _problem(FAULT_CODES[fault], f"{lane}: {detail or fault.value}", f"gatectl lane show {lane}")
+        for (lane, fault), detail in sorted(site.books.faults.items())
+    ]
+    found += [
+        _problem("E-DEV-01", f"{device} does not answer: {why}", "") for device, why in site.books.devices_lost.items()
+    ]
+    if quality is TimeQuality.UNSET:
+        found.append(_problem("E-TIME-01", "The clock is not set: tickets are issued, nothing is priced.", ""))
+    if link is not None and link.state is LinkState.STOPPED:
+        found.append(_problem("E-SYNC-03", f"The office refuses this site: {link.reason}. {link.last_error}", ""))
+    elif link is not None and link.state is LinkState.BACKING_OFF:
+        found.append(_problem("E-SYNC-01", f"The office does not answer: {link.last_error}", ""))
+    elif has_office and link is None:
+        found.append(_problem("E-SYNC-02", "", ""))
+    return found
+
+
+def _problem(code: str, sentence: str, action: str) -> Plain:
+    row = code_of(code)
+    return {
+        "code": code,
+        "sentence": sentence or row.sentence,
+        "cause": row.cause,
+        "action": action or row.action,
+        "see": f"gatectl help {code}",
+    }
+
+
+def sync_row(link: LinkStatus | None, office: str | None, backlog: Plain) -> Plain:
+    """gatectl.sync/1 without its schema; `backlog` is the mirror's own count, so that it is there without an office too."""
+    row: Plain = {"office": office, "backlog": backlog["backlog"], "oldest_ms": backlog["oldest_ms"]}
+    row |= {"generation": backlog["generation"], "seq": backlog["seq"], "acked": backlog["acked"]}
+    if link is None:
+        state = "not-enrolled" if office else "no-office"
+        return row | {"state": state, "last_error": None, "last_contact_age_ms": None}
+    return row | {
+        "state": link.state.value,
+        "reason": link.reason,
+        "last_error": link.last_error or None,
+        "last_contact_age_ms": link.last_contact_age_ms,
+        "next_try_in_ms": link.next_try_in_ms,
+        "rewinds": link.rewinds,
+        "forks": link.forks,
+        "disbelieved": link.disbelieved,
+        "rotate": link.rotate,
+        "feed": {
+            "state": link.feed_state.value,
+            "epoch": link.feed_epoch,
+            "seq": link.feed_seq,
+            "lag": link.feed_lag,
+            "last_error": link.feed_error or None,
+        },
+    }
