@@ -52,7 +52,7 @@ class Complaint:
         return Complaint((name, *self.key), self.found, self.expected, self.hint)
 
 
-class SiteFileRefused(Exception):  # noqa: N818  # an answer to whoever wrote the file, not a failure
+class SiteFileRefused(Exception):  # an answer to whoever wrote the file, not a failure
     """Raised with every fault of a site file at once; there is always at least one."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:

@@ -245,8 +245,12 @@ def _shaped(raw: Mapping[str, Any]) -> tuple[Site | None, list[Complaint]]:
         return None, complaints_of(error, Site, raw)
 
 
+_NOBODY = {"id": "unknown", "name": "unknown", "timezone": "UTC", "currency": "EUR"}
+"""Stands in for a misshapen `[site]` while the rest of the file is checked."""
+
+
 def _salvaged(raw: Mapping[str, Any]) -> tuple[Site | None, dict[str, list[int]]]:
-    """The site without its misshapen parts, and which members of each list were kept; None if the core is wrong."""
+    """The site without its misshapen parts, and which members of each list were kept; None if nothing is left."""
     try:
         Site.model_validate(raw)
     except ValidationError as error:
@@ -255,6 +259,8 @@ def _salvaged(raw: Mapping[str, Any]) -> tuple[Site | None, dict[str, list[int]]
     kept: dict[str, list[int]] = {}
     for name, value in raw.items():
         if name not in Site.model_fields or (name,) in bad:
+            continue
+        if name == "office" and any(place[0] == name for place in bad):
             continue
         if isinstance(value, tuple):
             kept[name] = [index for index in range(len(value)) if (name, index) not in bad]
@@ -265,6 +271,8 @@ def _salvaged(raw: Mapping[str, Any]) -> tuple[Site | None, dict[str, list[int]]
             rest[name] = value
     for name in ("areas", "lanes"):
         rest.setdefault(name, ())
+    said = rest.get("site")
+    rest["site"] = {**_NOBODY, **{key: said[key] for key in _NOBODY if isinstance(said, dict) and key in said}}
     try:
         return Site.model_validate(rest), kept
     except ValidationError:

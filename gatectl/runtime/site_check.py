@@ -24,7 +24,7 @@ ABILITIES: Mapping[str, tuple[str, ...]] = {
     "broken": ("presence",),
     "door": ("presence",),
     "fire": ("presence",),
-    "button": ("button", "presence"),
+    "button": ("button", "pulse-input", "presence"),
     "open": ("pulse",),
     "close": ("pulse",),
     "stop": ("pulse",),

@@ -106,11 +106,6 @@ class Mirror:
             "payments": [{**row, "lines": json.loads(row["lines"])} for row in rows],
         }
 
-    def payment(self, key: str) -> Row | None:
-        """One payment by its idempotency key."""
-        rows = self._rows(f"SELECT {_PAYMENT} FROM payments WHERE payment = ?", (key,))  # noqa: S608  # the columns are a constant
-        return {**rows[0], "lines": json.loads(rows[0]["lines"])} if rows else None
-
     # -- events -----------------------------------------------------------------------------------------------------
 
     def events(
