@@ -125,7 +125,7 @@ class EscposEngine:
     def _forget_printer(self) -> None:
         self._state = "sync" if self._state == "clean" else self._state
         self._status: PrinterStatus | None = None
-        self._ejector = 0  # its last status byte
+        self._ejector = (0, 0)  # its last two status bytes: any byte can be one, so a fault must be said twice
         self._mouth: bool | None = None
         self._mouth_empty = 0  # readings in a row
         self._mouth_order = ""  # whose ticket is, or is expected, in the mouth
@@ -214,8 +214,9 @@ class EscposEngine:
         elif now_ms >= self._next_round_ms:
             self._rounds += 1
             self._round = _Round(self._rounds, now_ms, deque(self._profile.requests))
-            # It is answered in order, so only when nothing is before it and nothing holds it up.
-            if self._profile.mouth and job is None and self._state == "clean" and not not_ready(self._status):
+            # It is answered in order: only when nothing is before it, and the printer executes at all.
+            online = self._status is not None and self._status.online
+            if self._profile.mouth and job is None and self._state == "clean" and online:
                 self._round.left.append(EJECTOR)
             self._ask(self._round, now_ms)
         elif job is not None and job.pieces and (self._held_ms is None or job.kind == "clear"):
@@ -291,8 +292,9 @@ class EscposEngine:
         self._misses = 0
         self._rounds_done = turn.number
         ejector = turn.readings.get(EJECTOR)
-        self._ejector = ejector if isinstance(ejector, int) else self._ejector
-        status = read_status(self._device, turn.readings, self._ejector)
+        if isinstance(ejector, int):
+            self._ejector = (self._ejector[1], ejector)
+        status = read_status(self._device, turn.readings, self._ejector[0] & self._ejector[1])
         if self._up is not True:
             self._up = True
             self._signals.append(Health(self._device, up=True))
@@ -445,7 +447,7 @@ class EscposEngine:
         self._job, self._state = None, "sync"
         self._quiet_until_ms = now_ms + self._profile.clear_ms
         self._next_round_ms = max(self._next_round_ms, self._quiet_until_ms)
-        self._held_ms, self._ejector, self._mouth = None, 0, None
+        self._held_ms, self._ejector, self._mouth = None, (0, 0), None
 
     def _fail(self, job: _Job, why: str, now_ms: int) -> None:
         self._finish(job, Result.UNKNOWN if job.sent else Result.REFUSED, why)
