@@ -1,6 +1,6 @@
 """What every lane shares: its plan, its state, its inputs, and what it may ask of the site.
 
-Rule 1: a lane decides; it never looks at a clock, a device or a table. All it knows comes in its `Lane`, the input and the `View`.
+Rule 1: a lane decides; it never looks at a clock, a device or a disk. All it knows is in its `Lane`, the input and the `View`.
 Rule 2: every (phase, input) pair is handled, ignored or named impossible; `entry_lane` and `exit_lane` hold the tables.
 Rule 3: one deadline per lane, kept in its state, on the monotonic clock.
 Rule 4: nothing here closes an arm while the closing loop is not known to be clear. There is no force.
@@ -14,6 +14,7 @@ from typing import Protocol
 from gatectl.domain.effects import Effect
 from gatectl.domain.facts import Fact, LaneFault, Line
 from gatectl.domain.ids import AreaId, JobId, LaneId, Moment, PaymentId, RequestId, SpotId, TicketNumber, VendId
+from gatectl.domain.passage import NO_TRACK, Track
 
 
 class LaneKind(StrEnum):
@@ -328,10 +329,13 @@ class View(Protocol):
         """A number for a vehicle that is in without a ticket; never refused, holds no spot when the lot is full."""
 
     def admit(self, code: str) -> Price | Refusal:
-        """Verify a read code at this exit: authentic, known or newly learned, inside, not spent, not void, right site; then its price."""
+        """Verify a read code at this exit: authentic, of this site, inside, neither spent nor void; then its price."""
 
     def price(self, ticket: TicketNumber) -> Price:
         """What is due for a ticket now."""
+
+    def inside(self, ticket: TicketNumber) -> bool:
+        """Whether the ticket's stay is still inside: not spent, ended or replaced elsewhere since it was admitted."""
 
     def next_vend(self) -> VendId:
         """The id for one vend; the same until a VendIntended with it is folded."""
@@ -404,5 +408,27 @@ class Lane:
     price: Price | None = None
     tries: int = 0
     reversals: int = 0
+    track: Track = NO_TRACK
+    """How far the vehicles of this opening have come, by the loops alone."""
+    fresh: bool = False
+    """The vend has not let its vehicle through yet."""
+    answer: str = ""
+    """What the device said of the last order: "" (nothing yet), "confirmed", "refused", "unknown"."""
+    last: TicketNumber | None = None
+    """The ticket whose passage this opening committed: its vehicle may still reverse."""
+    asked: str | None = None
+    """A press ("") or a read code that waits for the arm to come down."""
+    way_since_mono_ms: int = 0
+    """When the way under the arm became known clear, or ceased to be."""
+    phase_since_mono_ms: int = 0
+    blind: int = 0
+    """Vends in a row whose vehicle left the arming loop and never reached the closing loop."""
+    fire: bool = False
+    """The wired fire input as last read; the latch is the phase."""
+    boom_broken: bool = False
+    missing: frozenset[str] = frozenset()
+    """Roles of devices that are away."""
+    pending: tuple[tuple[PaymentId, Price], ...] = ()
+    """Payments asked of the terminal whose end is not known, oldest first."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """Small per-passage counters, e.g. {"b_cleared_mono_ms": ...}; emptied on return to IDLE."""

@@ -1,0 +1,217 @@
+"""Money at an exit: asked for once, counted once, never lost.
+
+Rule 1: PaymentStarted is recorded before the terminal is asked, with the key that the terminal will answer to.
+Rule 2: an approval is recorded whenever it comes, also when the vehicle has gone; the ticket is then inside and paid.
+Rule 3: what the terminal has not answered stays pending and is asked for again; no answer is no failure.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, QueryPayment
+from gatectl.domain.facts import CodeRefused, LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
+from gatectl.domain.ids import JobId, PaymentId, TicketNumber
+from gatectl.domain.lane import DeadlinePassed, PaidElsewhere, Phase, Price, TerminalAnswered
+from gatectl.domain.lane_common import RESTING, settle, show
+from gatectl.domain.lane_moves import vend
+from gatectl.domain.lane_shared import LoopEvent, log_implausible, on_loops
+from gatectl.domain.table import Turn, handles
+
+P = Phase
+
+PAY_TRIES_MAX: Final = 3
+"""Payments that failed for one vehicle before it is sent to a person."""
+PAY_WAITS_MAX: Final = 3
+"""So many times `pay_ms` a vehicle waits for an answer, asked for again each time, before it is sent to a person."""
+PENDING_MAX: Final = 8
+"""Unanswered payments remembered by a lane. One more, and the oldest is recorded as failed, outcome unknown."""
+
+_FINAL: Final = frozenset({"declined", "cancelled", "timed-out"})
+
+
+def refuse(turn: Turn, code: str, text: str, ticket: TicketNumber | None = None) -> None:
+    turn.record(CodeRefused(turn.lane.plan.lane, code, ticket))
+    show(turn, text)
+
+
+def let_out(turn: Turn, cause: str, ticket: TicketNumber) -> None:
+    """Spend the ticket and open, in one step."""
+    turn.record(TicketSpent(ticket, turn.lane.plan.lane, turn.view.next_vend()))
+    vend(turn, cause, ticket)
+
+
+def charge(turn: Turn, price: Price) -> None:
+    """Ask the terminal for what is due, or send the driver to a cashier."""
+    lane = turn.lane
+    turn.lane = replace(lane, ticket=price.ticket, price=price)
+    if not lane.plan.has_terminal or LaneFault.TERMINAL_OFFLINE in lane.faults:
+        refuse(turn, "E-PAY-05", "Please pay\nat the cashier", price.ticket)
+        return
+    if lane.tries >= PAY_TRIES_MAX:
+        refuse(turn, "E-PAY-06", "Please call", price.ticket)
+        return
+    _forget_oldest(turn)
+    payment = turn.view.next_payment(price.ticket)
+    turn.record(
+        PaymentStarted(payment, price.ticket, "CREDIT_CARD", price.due_minor, price.currency, str(lane.plan.lane))
+    )
+    deadline = turn.now_mono_ms + turn.timing.pay_ms
+    turn.do(Authorise(lane.plan.lane, payment, price.ticket, price.due_minor, price.currency, deadline))
+    show(turn, "Please pay\nat the terminal")
+    turn.lane = replace(turn.lane, payment=payment, answer="", pending=(*turn.lane.pending, (payment, price)))
+    turn.go(P.PAYING, turn.timing.pay_ms)
+
+
+def _forget_oldest(turn: Turn) -> None:
+    pending = turn.lane.pending
+    if len(pending) >= PENDING_MAX:
+        payment, price = pending[0]
+        turn.record(PaymentFailed(payment, price.ticket, "unknown", "never answered"))
+        turn.lane = replace(turn.lane, pending=pending[1:])
+
+
+def _settled(turn: Turn, payment: PaymentId) -> None:
+    left = tuple(pair for pair in turn.lane.pending if pair[0] != payment)
+    turn.lane = replace(turn.lane, pending=left)
+
+
+def _taken(turn: Turn, price: Price, answer: TerminalAnswered) -> None:
+    plan, now = turn.lane.plan, turn.view.now
+    series, receipt = turn.view.next_receipt()
+    turn.record(
+        PaymentTaken(
+            payment=answer.payment,
+            ticket=price.ticket,
+            method=answer.method,
+            amount_minor=price.due_minor,
+            currency=price.currency,
+            tendered_minor=price.due_minor,
+            change_minor=0,
+            due_minor=price.due_minor,
+            tariff=price.tariff,
+            lines=price.lines,
+            till=str(plan.lane),
+            by="",
+            series=series,
+            receipt=receipt,
+            paid_ms=now.wall_ms,
+            auth_code=answer.auth_code,
+            masked=answer.masked,
+            terminal_ref=answer.terminal_ref,
+        )
+    )
+    if plan.has_printer and turn.lane.ticket == price.ticket:
+        job = JobId(f"{series}-{receipt}")
+        turn.do(
+            PrintReceipt(
+                plan.lane,
+                job,
+                price.ticket,
+                receipt,
+                series,
+                price.lines,
+                price.due_minor,
+                price.currency,
+                answer.method,
+                now.wall_ms,
+            )
+        )
+
+
+def _answered(turn: Turn, happened: TerminalAnswered) -> Price | None:
+    """Record what became of a payment. The price, if it was approved; a payment that nobody waits for changes nothing."""
+    price = next((price for payment, price in turn.lane.pending if payment == happened.payment), None)
+    if price is None:
+        return None
+    if happened.outcome == "approved":
+        _settled(turn, happened.payment)
+        _taken(turn, price, happened)
+        return price
+    if happened.outcome in _FINAL:
+        _settled(turn, happened.payment)
+        turn.record(PaymentFailed(happened.payment, price.ticket, happened.outcome, happened.why))
+    return None
+
+
+@handles(TerminalAnswered)
+def late_answer(turn: Turn, happened: TerminalAnswered) -> None:
+    """The vehicle has gone, or passes already: the money counts all the same."""
+    _answered(turn, happened)
+
+
+@handles(TerminalAnswered, P.OPENING)
+def answer_at_station(turn: Turn, happened: TerminalAnswered) -> None:
+    """The approval comes after the lane gave up waiting, and its vehicle is still here."""
+    price = _answered(turn, happened)
+    if price is not None and price.ticket == turn.lane.ticket:
+        _paid(turn, price.ticket, "paid")
+
+
+@handles(TerminalAnswered, P.OPENING, *RESTING)
+def answer(turn: Turn, happened: TerminalAnswered) -> None:
+    current = happened.payment == turn.lane.payment
+    price = _answered(turn, happened)
+    if not current:
+        return
+    if price is not None:
+        turn.lane = replace(turn.lane, payment=None)
+        _paid(turn, price.ticket, "paid")
+    elif happened.outcome in _FINAL:
+        _not_paid(turn, "Payment not accepted\nPresent ticket again")
+    elif turn.lane.answer == "":
+        turn.lane = replace(turn.lane, answer="unknown")
+        turn.do(QueryPayment(turn.lane.plan.lane, happened.payment))
+
+
+def _paid(turn: Turn, ticket: TicketNumber, cause: str) -> None:
+    if turn.view.inside(ticket):
+        let_out(turn, cause, ticket)
+        return
+    # Spent or ended at another lane in the meantime: a copied ticket.
+    refuse(turn, "E-TKT-04", "Ticket already used\nPlease call", ticket)
+    turn.lane = replace(turn.lane, ticket=None, price=None)
+    settle(turn)
+
+
+def _not_paid(turn: Turn, text: str) -> None:
+    turn.lane = replace(turn.lane, payment=None, answer="", tries=turn.lane.tries + 1)
+    show(turn, text)
+    settle(turn)
+
+
+@handles(DeadlinePassed, *RESTING)
+def pay_deadline(turn: Turn, happened: DeadlinePassed) -> None:
+    """No answer in time: ask what became of it; at last send the driver to a person, and keep asking behind their back."""
+    lane = turn.lane
+    assert lane.payment is not None
+    turn.do(QueryPayment(lane.plan.lane, lane.payment))
+    waited_ms = turn.now_mono_ms - lane.phase_since_mono_ms
+    if waited_ms < PAY_WAITS_MAX * turn.timing.pay_ms:
+        turn.go(P.PAYING, turn.timing.pay_ms)
+    else:
+        _not_paid(turn, "No answer\nPlease call")
+
+
+@on_loops(*RESTING)
+def paying_loops(turn: Turn, happened: LoopEvent) -> None:
+    """The vehicle backs out while it pays: the payment is called off, and counts if it went through all the same."""
+    log_implausible(turn, happened)
+    lane = turn.lane
+    if lane.arming.clear and lane.payment is not None:
+        turn.do(CancelPayment(lane.plan.lane, lane.payment))
+        turn.lane = replace(lane, payment=None)
+        settle(turn)
+
+
+@handles(PaidElsewhere, P.OPENING, *RESTING)
+def paid_elsewhere(turn: Turn, happened: PaidElsewhere) -> None:
+    """The cashier or the office took the money for the vehicle that waits here."""
+    lane = turn.lane
+    if happened.ticket != lane.ticket or not turn.view.inside(happened.ticket):
+        return
+    if turn.view.price(happened.ticket).due_minor > 0:
+        return
+    if lane.payment is not None:
+        turn.do(CancelPayment(lane.plan.lane, lane.payment))
+        turn.lane = replace(turn.lane, payment=None)
+    _paid(turn, happened.ticket, "paid")
