@@ -29,11 +29,11 @@ _SELECT: Final = (
     " boot_id text, mono_ms bigint, kind text, version bigint, body text, head text)"
 )
 _INSERT: Final = text(
-    f"INSERT INTO journal (site_id, generation, {_COLUMNS}, body, head)"  # noqa: S608  # constants
+    f"INSERT INTO journal (site_id, generation, {_COLUMNS}, body, head)"  # constants
     f"{_SELECT} ON CONFLICT (site_id, fact_id) DO NOTHING RETURNING seq"
 )
 _INSERT_AGAIN: Final = text(
-    f"INSERT INTO duplicates (site_id, generation, {_COLUMNS}, body, head, same)"  # noqa: S608  # constants
+    f"INSERT INTO duplicates (site_id, generation, {_COLUMNS}, body, head, same)"  # constants
     f"{_SELECT.replace(' FROM', ', NOT (seq = ANY(:differing)) FROM')}"
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 Row = dict[str, Any]
 
 
-class Park(Exception):  # noqa: N818  # carries the reason to the one place that parks
+class Park(Exception):  # carries the reason to the one place that parks
     def __init__(self, why: str, detail: str) -> None:
         super().__init__(detail)
         self.why, self.detail = why, detail

@@ -192,6 +192,7 @@ def _load(connection: Connection, site: str, facts: Iterable[f.Fact | Undigested
         return Rows({row[column]: row for row in bulk.select_by(connection, table, site, column, keys)})
 
     held = bulk.select_by(connection, s.parked, site, "ticket", numbers)
+    held.sort(key=lambda row: (row["generation"], row["seq"]), reverse=True)  # the first parked one is named
     areas = connection.execute(select(s.occupancy).where(s.occupancy.c.site_id == site)).mappings()
     page = Page(
         site=site,

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818  # it is an answer, not a fault of ours
+class Refused(Exception):  # it is an answer, not a fault of ours
     """`name` is the problem's name on the wire, `status` its HTTP status, `members` further members of the problem."""
 
     def __init__(self, name: str, status: int, detail: str, members: dict[str, Any] | None = None) -> None:

@@ -252,7 +252,6 @@ feed = Table(
     "feed",
     metadata,
     _site(),
-    _key("epoch", BigInteger),
     _key("seq", BigInteger),
     _text("kind"),
     _text("key"),

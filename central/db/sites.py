@@ -111,6 +111,8 @@ def authenticate(connection: Connection, site: str, credential: str) -> None:
 
 def find(connection: Connection, site: str) -> Row[tuple[object, ...]]:
     """The site's row. Raises Refused unknown-site."""
+    if not SITE_ID.fullmatch(site):
+        raise Refused("unknown-site", 404, f"{site!r} is no site's name")
     row = connection.execute(select(sites).where(sites.c.site_id == site)).first()
     if row is None:
         raise Refused("unknown-site", 404, f"no site {site!r} here")

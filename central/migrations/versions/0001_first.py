@@ -72,13 +72,12 @@ CREATE TABLE duplicates (
 
 CREATE TABLE feed (
     site_id TEXT NOT NULL,
-    epoch BIGINT NOT NULL,
     seq BIGINT NOT NULL,
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     body JSONB,
     created_at timestamptz DEFAULT now() NOT NULL,
-    CONSTRAINT pk_feed PRIMARY KEY (site_id, epoch, seq)
+    CONSTRAINT pk_feed PRIMARY KEY (site_id, seq)
 );
 
 CREATE TABLE journal (
