@@ -1,497 +1,165 @@
-"""Shelly Gen2+ relays and inputs over MQTT, by their RPC.
+"""Shelly Gen2+ relays and inputs over MQTT: inputs di0.., outputs do0.. that give pulses. The family.
 
-Rule 1: only an answer of the device to our own question, in time, makes its state fresh. What it pushes changes values,
-        not their quality; what the broker kept (retained) changes nothing.
-Rule 2: nothing is ordered from a device that is not up: link there, `online` true, status answered within `fresh_ms`.
-Rule 3: a pulse is preceded by a question to the same output, and sent only on its answer. A link that froze, on our
-        side of the broker or the device's, swallows the question and not an "open" that would arrive when it heals.
-Rule 4: the device times the pulse (`toggle_after`). CONFIRMED is its answer to that very call; without one before the
-        deadline the result is UNKNOWN, and nothing is sent again.
-Rule 5: outputs of a device exclude each other: the next pulse waits for the end of the last one, and `REST_MS` more.
+Options of a device::
 
-What the device must be set to is in docs/protocols/mqtt.md (inputs detached from outputs, outputs off after power-up).
+    id = "shellypro2-a1b2c3"             # the device's own MQTT topic prefix
+    poll_ms = 2000                       # read its status so often
+    fresh_ms = 6000                      # older than this, its inputs are stale and it takes no order
+    inputs = { di0 = { polarity = "normally-closed", mode = "presence", fail_safe = true, shortest_ms = 200,
+                       clear_after_ms = 200 } }
+    outputs = { do0 = { width_ms_max = 3000 } }     # not given: every output of the model
+
+An input is there if it is named. `fail_safe` says that a dead detector and a cut wire read "on"; if it is not given,
+that is believed of a normally-closed contact only. Its quality is FAULT if the device has it set to "button".
+
+What the device itself must be set to is in docs/protocols/mqtt.md.
 """
 
 import secrets
-from collections import deque
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal
 
-from drivers.api import (
-    ORDERS_WAITING_MAX,
-    DeviceSpec,
-    Health,
-    Input,
-    MqttTurn,
-    OptionFault,
-    Order,
-    Outcome,
-    PortSpec,
-    Publish,
-    Pulse,
-    Quality,
-    Result,
-    Signal,
-)
+from drivers import broker_options
+from drivers.api import DeviceSpec, OptionFault, PortSpec
 from drivers.broker_options import TOPIC_PREFIX, read_topic
-from drivers.codecs import shelly_rpc
-from drivers.codecs.json_message import Malformed
-from drivers.codecs.shelly_rpc import RPC_ID_MAX, Request, Response
+from drivers.codecs.shelly_rpc import RPC_ID_MAX
 from drivers.options import Options, nearest
+from drivers.shelly_engine import (
+    FRESH_MS,
+    POLL_MS,
+    PULSE_MS_MAX,
+    PULSE_MS_MIN,
+    STATUS_MS_MAX,
+    InputPlan,
+    Plan,
+    ShellyEngine,
+)
 
-PULSE_MS_MIN: Final = 100
-PULSE_MS_MAX: Final = 3_000
-REST_MS: Final = 200
-"""Between the end of one pulse and the start of the next."""
-PROBE_MS_MAX: Final = 1_500
-"""The question before a pulse is answered within this, or the pulse is refused."""
-SEND_MS_MAX: Final = 250
-"""From that answer to the socket; a pulse that waits longer in the link is dropped there."""
-ANSWER_MS_MAX: Final = 3_000
-"""A pulse is answered within this, or before its deadline if that is earlier; else it is UNKNOWN."""
-STATUS_MS_MAX: Final = 1_500
-"""A status that took longer to come is not fresh."""
-POLL_MS: Final = 2_000
-FRESH_MS: Final = 6_000
+POLARITIES: Final = ("normally-open", "normally-closed")
+MODES: Final = ("presence", "pulse")
 SHORTEST_MS_MIN: Final = 50
-"""A change is pushed when it happens, so polling puts no bound on it; for shorter signals nobody makes a promise."""
-GIVEN_UP_MAX: Final = 32
+"""The device pushes a change when it happens, so polling puts no bound on it; below this nobody makes a promise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A model: how many inputs and outputs it has, numbered from 0 as in its own components."""
+    """A model, from profiles/shelly.toml."""
 
     inputs: int
     outputs: int
 
 
-PROFILES: Final[Mapping[str, Profile]] = {
-    # Shelly device specifications; in their switch profile where they have another (2PM: cover).
-    "plus-1": Profile(inputs=1, outputs=1),
-    "plus-2pm": Profile(inputs=2, outputs=2),
-    "plus-i4": Profile(inputs=4, outputs=0),
-    "pro-4pm": Profile(inputs=4, outputs=4),
-}
-
-
 @dataclass(frozen=True, slots=True)
-class InputPlan:
-    """`inverted`: the contact is closed at rest. `safe`: wired so that a broken wire reads as "on"."""
-
-    inverted: bool = False
-    mode: str = "presence"
-    safe: bool = False
+class _Device:
+    plan: Plan
+    capabilities: Mapping[str, frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One device as its options describe it. `src` is our name towards it: it answers on `<src>/rpc`."""
-
-    topic: str
-    src: str
-    inputs: Mapping[int, InputPlan] = field(default_factory=dict)
-    outputs: frozenset[int] = frozenset()
-    poll_ms: int = POLL_MS
-    fresh_ms: int = FRESH_MS
+@cache
+def profiles() -> Mapping[str, Profile]:
+    """The models that are known, by name."""
+    tables = tomllib.loads(files("drivers").joinpath("profiles", "shelly.toml").read_text("utf-8"))
+    return {name: Profile(**table) for name, table in tables.items()}
 
 
-@dataclass(slots=True)
-class _Job:
-    """A pulse on its way. `asked` is the question's id, `called` the pulse's, 0 before it was sent."""
+class Shelly:
+    """`drivers.api.Family`."""
 
-    order: Pulse
-    output: int
-    asked: int
-    asked_at_ms: int
-    until_ms: int
-    called: int = 0
-
-
-class ShellyEngine:
-    """The conversation with one device. Implements `drivers.api.MqttEngine`; `first_id` spreads ids over restarts."""
-
-    def __init__(self, device: str, plan: Plan, first_id: int) -> None:
-        assert 0 < first_id <= RPC_ID_MAX
-        self.counters: dict[str, int] = {}
-        self._device = device
-        self._plan = plan
-        self._next_id = first_id
-        self._linked: bool | None = None  # None: the link was neither up nor down yet
-        self._online: bool | None = None
-        self._read_at_ms: int | None = None
-        self._since_ms = 0
-        self._up: bool | None = None
-        self._why = ""
-        self._status_id, self._status_at_ms = 0, 0
-        self._poll_at_ms = 0
-        self._inputs: dict[int, bool | None] = {}
-        self._told: dict[int, tuple[bool, Quality]] = {}
-        self._waiting: deque[Pulse] = deque()
-        self._job: _Job | None = None
-        self._busy_until_ms = 0
-        self._given_up: deque[int] = deque(maxlen=GIVEN_UP_MAX)
-        self._publish: list[Publish] = []
-        self._signals: list[Signal] = []
+    name = "shelly"
+    link: Literal["serial", "mqtt"] = "mqtt"
 
     @property
-    def subscriptions(self) -> Sequence[str]:
-        topic = self._plan.topic
-        return (
-            f"{topic}/online",
-            f"{topic}/events/rpc",
-            *(f"{topic}/status/input:{number}" for number in sorted(self._plan.inputs)),
-            f"{self._plan.src}/rpc",
-        )
-
-    # -- what happens -------------------------------------------------------------------------------------------------
-
-    def connected(self, now_ms: int) -> None:
-        self._linked, self._online, self._read_at_ms = True, None, None
-        self._since_ms, self._poll_at_ms = now_ms, now_ms
-        self._status_id = 0
-
-    def disconnected(self, now_ms: int, why: str) -> None:
-        self._linked, self._online, self._read_at_ms = False, None, None
-        self._status_id = 0
-        if self._job is not None:
-            self._finish(Result.UNKNOWN if self._job.called else Result.REFUSED, why, now_ms)
-        while self._waiting:
-            self._answer(self._waiting.popleft(), Result.REFUSED, why)
-        self._judge(now_ms, why)
-
-    def message(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> None:
-        try:
-            if topic == f"{self._plan.src}/rpc":
-                self._on_reply(payload, retained, now_ms)
-            elif topic == f"{self._plan.topic}/online":
-                self._on_online(payload)
-            elif retained:
-                self._count("retained-state")
-            elif topic == f"{self._plan.topic}/events/rpc":
-                self._take(shelly_rpc.notified(payload) or {})
-            elif topic.startswith(f"{self._plan.topic}/status/"):
-                self._take(shelly_rpc.pushed(topic, payload))
-            else:
-                self._count("topics-unknown")
-        except Malformed:
-            self._count("messages-malformed")
-
-    def order(self, device: str, order: Order, now_ms: int) -> None:  # noqa: ARG002 - the next poll looks at the time
-        refusal = ""
-        if device != self._device or not isinstance(order, Pulse):
-            refusal = f"a Shelly cannot {type(order).__name__}"
-        elif self._output_of(order.point) is None:
-            refusal = f"no output {order.point!r}"
-        elif not PULSE_MS_MIN <= order.width_ms <= PULSE_MS_MAX:
-            refusal = f"a pulse lasts {PULSE_MS_MIN} to {PULSE_MS_MAX} ms"
-        elif len(self._waiting) >= ORDERS_WAITING_MAX:
-            refusal = "queue full"
-        if refusal or not isinstance(order, Pulse):
-            self._answer(order, Result.REFUSED, refusal)
-        else:
-            self._waiting.append(order)
-
-    def poll(self, now_ms: int) -> MqttTurn:
-        self._judge(now_ms)
-        self._give_up_late(now_ms)
-        self._start_next(now_ms)
-        self._ask_status(now_ms)
-        turn = MqttTurn(tuple(self._publish), tuple(self._signals), self._wake_at(now_ms))
-        self._publish, self._signals = [], []
-        return turn
-
-    # -- messages -----------------------------------------------------------------------------------------------------
-
-    def _on_online(self, payload: bytes) -> None:
-        # Retained or not: it is the broker's word (the device's will), and never enough to be up.
-        if payload not in (b"true", b"false"):
-            raise Malformed("online is true or false")
-        was, self._online = self._online, payload == b"true"
-        if not self._online:
-            self._read_at_ms = None
-        elif not was:
-            self._given_up.append(self._status_id)  # asked before it was there
-            self._status_id, self._poll_at_ms = 0, 0
-
-    def _on_reply(self, payload: bytes, retained: bool, now_ms: int) -> None:
-        if retained:
-            self._count("retained-replies")
-            return
-        reply = Response.from_bytes(payload)
-        job = self._job
-        if reply.dst != self._plan.src:
-            self._count("replies-foreign")
-        elif reply.id == self._status_id:
-            self._on_status(reply, now_ms)
-        elif job is not None and reply.id == (job.called or job.asked):
-            if job.called:
-                self._on_called(reply, now_ms)
-            else:
-                self._on_asked(job, reply, now_ms)
-        elif reply.id in self._given_up:
-            self._count("replies-late")
-        else:
-            self._count("replies-unmatched")
-
-    def _on_status(self, reply: Response, now_ms: int) -> None:
-        self._status_id = 0
-        self._poll_at_ms = self._status_at_ms + self._plan.poll_ms
-        if reply.result is None:
-            self._count("status-errors")
-        elif now_ms - self._status_at_ms > STATUS_MS_MAX:
-            self._count("status-late")
-        else:
-            self._take(reply.result)
-            self._read_at_ms = now_ms
-
-    def _on_asked(self, job: _Job, reply: Response, now_ms: int) -> None:
-        output = reply.result.get("output") if reply.result is not None else None
-        round_trip_ms = now_ms - job.asked_at_ms
-        if now_ms >= job.until_ms:
-            self._finish(Result.REFUSED, "the device answered too late", now_ms)
-        elif reply.result is None:
-            self._finish(Result.REFUSED, f"the device says {reply.code} {reply.message}".rstrip(), now_ms)
-        elif output is not False:
-            self._finish(Result.REFUSED, f"output {job.output} is not off", now_ms)
-        elif now_ms + round_trip_ms > job.order.deadline_ms:
-            self._finish(Result.REFUSED, "expired", now_ms)
-        else:
-            job.called = self._id()
-            job.until_ms = min(job.order.deadline_ms, now_ms + ANSWER_MS_MAX)
-            seconds = job.order.width_ms / 1000
-            self._call(
-                job.called,
-                "Switch.Set",
-                {"id": job.output, "on": True, "toggle_after": seconds},
-                min(job.order.deadline_ms, now_ms + SEND_MS_MAX),
-            )
-
-    def _on_called(self, reply: Response, now_ms: int) -> None:
-        if reply.result is None:
-            self._finish(Result.REFUSED, f"the device says {reply.code} {reply.message}".rstrip(), now_ms)
-        elif not isinstance(reply.result.get("was_on"), bool):
-            raise Malformed("the result of Switch.Set has was_on")
-        else:
-            self._finish(Result.CONFIRMED, "", now_ms)
-
-    def _take(self, components: Mapping[str, object]) -> None:
-        for number, state in shelly_rpc.states(components).inputs.items():
-            if number in self._plan.inputs:
-                self._inputs[number] = state
-
-    # -- orders -------------------------------------------------------------------------------------------------------
-
-    def _output_of(self, point: str) -> int | None:
-        return next((number for number in self._plan.outputs if point == f"do{number}"), None)
-
-    def _give_up_late(self, now_ms: int) -> None:
-        if self._job is not None and now_ms >= self._job.until_ms:
-            if self._job.called:
-                self._finish(Result.UNKNOWN, "no answer in time", now_ms)
-            else:
-                self._finish(Result.REFUSED, "no answer before the pulse was sent", now_ms)
-        for order in [order for order in self._waiting if now_ms >= order.deadline_ms]:
-            self._waiting.remove(order)
-            self._answer(order, Result.REFUSED, "expired")
-
-    def _start_next(self, now_ms: int) -> None:
-        if not self._up:
-            while self._waiting:
-                self._answer(self._waiting.popleft(), Result.REFUSED, self._why or "the device was not read yet")
-            return
-        if self._job is not None or not self._waiting or now_ms < self._busy_until_ms:
-            return
-        order = self._waiting.popleft()
-        output = self._output_of(order.point)
-        assert output is not None
-        until_ms = min(order.deadline_ms, now_ms + PROBE_MS_MAX)
-        self._job = _Job(order, output, self._id(), now_ms, until_ms)
-        self._call(self._job.asked, "Switch.GetStatus", {"id": output}, until_ms)
-
-    def _finish(self, result: Result, detail: str, now_ms: int) -> None:
-        job, self._job = self._job, None
-        assert job is not None
-        if result is not Result.CONFIRMED:
-            self._given_up.append(job.called or job.asked)
-        if result is not Result.REFUSED:
-            self._busy_until_ms = now_ms + job.order.width_ms + REST_MS
-        self._answer(job.order, result, detail)
-
-    def _answer(self, order: Order, result: Result, detail: str) -> None:
-        self._count(f"orders-{result.value}")
-        self._signals.append(Outcome(self._device, order.order, result, detail))
-
-    # -- state --------------------------------------------------------------------------------------------------------
-
-    def _ask_status(self, now_ms: int) -> None:
-        if not self._linked:
-            return
-        if self._status_id and now_ms - self._status_at_ms > STATUS_MS_MAX:
-            self._count("status-timeouts")
-            self._given_up.append(self._status_id)
-            self._status_id, self._poll_at_ms = 0, self._status_at_ms + self._plan.poll_ms
-        if not self._status_id and now_ms >= self._poll_at_ms:
-            self._status_id, self._status_at_ms = self._id(), now_ms
-            self._call(self._status_id, "Shelly.GetStatus", {}, now_ms + STATUS_MS_MAX)
-
-    def _judge(self, now_ms: int, why: str = "") -> None:
-        """Is the device up? Say so when it changes, and what its inputs are worth."""
-        fresh_ms = self._plan.fresh_ms
-        stale = self._read_at_ms is None or now_ms - self._read_at_ms > fresh_ms
-        up = self._linked is True and self._online is True and not stale
-        waited = self._linked is False or (self._linked is True and now_ms - self._since_ms > fresh_ms)
-        undecided = self._up is None and not waited
-        if not up and not undecided and self._up is not False:
-            reasons = {"no connection to the broker": not self._linked, "the device is offline": self._online is False}
-            reasons["the device never said that it is online"] = self._online is None
-            self._why = why or next((text for text, true in reasons.items() if true), f"no status for {fresh_ms} ms")
-        if (up or not undecided) and up is not self._up:
-            self._up = up
-            self._why = "" if up else self._why
-            self._count("came-up" if up else "lost")
-            self._signals.append(Health(self._device, up, self._why))
-            if not up and self._job is not None and not self._job.called:
-                self._finish(Result.REFUSED, self._why, now_ms)
-        for number in sorted(self._plan.inputs):
-            self._tell(number, up)
-
-    def _tell(self, number: int, up: bool) -> None:
-        if number not in self._inputs:
-            return
-        state, before = self._inputs[number], self._told.get(number)
-        if not up and before is None:
-            return  # never read: nobody was told anything that could have become stale
-        if state is None:
-            now = (before[0] if before else False, Quality.FAULT if up else Quality.STALE)
-        else:
-            now = (state is not self._plan.inputs[number].inverted, Quality.GOOD if up else Quality.STALE)
-        if now != before:
-            self._told[number] = now
-            self._signals.append(Input(self._device, f"di{number}", *now))
-
-    def _wake_at(self, now_ms: int) -> int | None:
-        wakes = [order.deadline_ms for order in self._waiting]
-        if self._job is not None:
-            wakes.append(self._job.until_ms)
-        elif self._waiting:
-            wakes.append(self._busy_until_ms)
-        if self._linked:
-            wakes.append(self._status_at_ms + STATUS_MS_MAX + 1 if self._status_id else self._poll_at_ms)
-            if self._read_at_ms is not None:
-                wakes.append(self._read_at_ms + self._plan.fresh_ms + 1)
-            elif self._up is None:
-                wakes.append(self._since_ms + self._plan.fresh_ms + 1)
-        return max(min(wakes), now_ms) if wakes else None
-
-    def _call(self, number: int, method: str, params: Mapping[str, object], not_after_ms: int) -> None:
-        request = Request(number, self._plan.src, method, params)
-        self._publish.append(Publish(f"{self._plan.topic}/rpc", request.to_bytes(), not_after_ms=not_after_ms))
-
-    def _id(self) -> int:
-        number = self._next_id
-        self._next_id = number % RPC_ID_MAX + 1
-        return number
-
-    def _count(self, name: str) -> None:
-        self.counters[name] = self.counters.get(name, 0) + 1
-
-
-_POLARITIES: Final = ("normally-open", "normally-closed")
-_MODES: Final = ("presence", "pulse")
-
-
-class ShellyFamily:
-    """Implements `drivers.api.Family`.
-
-    Options of a device: `id` (the device's own MQTT topic prefix), `inputs` and `outputs` (tables by point), `poll_ms`,
-    `fresh_ms`. An input has `polarity` (normally-open | normally-closed), `mode` (presence | pulse), `fail_safe` (a
-    broken wire reads as "on"; so it is normally-closed) and `shortest_ms` (the shortest signal that must be seen).
-    """
-
-    name: str = "shelly"
-    link: Literal["serial", "mqtt"] = "mqtt"
-    models: Sequence[str] = tuple(sorted(PROFILES))
+    def models(self) -> Sequence[str]:
+        return tuple(profiles())
 
     def check(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> list[OptionFault]:
-        faults: list[OptionFault] = []
+        faults = broker_options.check(port)
         seen: dict[str, str] = {}
         for device in devices:
-            plan = _read(port, device, faults)
-            if plan.topic and plan.topic in seen:
-                where = f"devices.{device.name}.id"
-                faults.append(OptionFault(where, f"{plan.topic!r} is the id of {seen[plan.topic]!r} already"))
-            seen[plan.topic] = device.name
+            read = _read(port, device, faults)
+            topic = read.plan.topic if read is not None else ""
+            if topic and topic in seen:
+                faults.append(OptionFault(f"devices.{device.name}.id", f"{topic!r} is the id of {seen[topic]!r} too"))
+            seen.setdefault(topic, device.name)
         return faults
 
     def capabilities(self, device: DeviceSpec) -> Mapping[str, frozenset[str]]:
-        plan = _read(PortSpec(device.port, "mqtt", {}), device, [])
-        points = {f"do{number}": frozenset({"pulse"}) for number in plan.outputs}
-        for number, wiring in plan.inputs.items():
-            safety = {"safety"} if wiring.safe else set()
-            points[f"di{number}"] = frozenset({wiring.mode if wiring.mode == "presence" else "button"} | safety)
-        return points
+        read = _read(PortSpec(device.port, "mqtt", {}), device, [])
+        return read.capabilities if read is not None else {}
 
     def engine(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> ShellyEngine:
-        """The engine of one device; `devices` holds just that one."""
+        """The engine of one device, which was checked before; `devices` holds just that one."""
         (device,) = devices
         faults: list[OptionFault] = []
-        plan = _read(port, device, faults)
-        assert not faults, faults
-        return ShellyEngine(device.name, plan, 1 + secrets.randbelow(RPC_ID_MAX))
+        read = _read(port, device, faults)
+        assert read is not None and not faults, faults  # noqa: PT018 - one says that the other was checked
+        return ShellyEngine(device.name, read.plan, 1 + secrets.randbelow(RPC_ID_MAX))
 
 
-def _read(port: PortSpec, device: DeviceSpec, faults: list[OptionFault]) -> Plan:
+def _read(port: PortSpec, device: DeviceSpec, faults: list[OptionFault]) -> _Device | None:
     where = f"devices.{device.name}"
-    profile = PROFILES.get(device.model)
+    profile = profiles().get(device.model)
     if profile is None:
-        faults.append(OptionFault(f"{where}.model", f"no model {device.model!r}", nearest(device.model, PROFILES)))
-        profile = Profile(inputs=shelly_rpc.INDEX_MAX, outputs=shelly_rpc.INDEX_MAX)
+        hint = nearest(device.model, profiles())
+        faults.append(OptionFault(f"{where}.model", f"{device.model!r} is not a model of shelly", hint))
+        return None
     options = Options(where, device.options, faults)
     topic = read_topic(options, "id", None)
     poll_ms = options.integer("poll_ms", POLL_MS, 250, 60_000, "ms")
-    fresh_ms = options.integer("fresh_ms", max(FRESH_MS, 2 * poll_ms + STATUS_MS_MAX), 1_000, 300_000, "ms")
-    if fresh_ms < poll_ms + STATUS_MS_MAX:
-        options.fault("fresh_ms", f"{fresh_ms} ms is shorter than a poll and its answer: {poll_ms + STATUS_MS_MAX} ms")
-    plans = {
-        number: _read_input(Options(f"{where}.inputs.di{number}", table, faults))
-        for number, table in _points(options, "inputs", "di", profile.inputs)
-    }
-    numbers = set()
-    for number, table in _points(options, "outputs", "do", profile.outputs):
-        numbers.add(number)
-        Options(f"{where}.outputs.do{number}", table, faults).finish()
+    least_ms = poll_ms + STATUS_MS_MAX
+    fresh_ms = options.integer("fresh_ms", max(FRESH_MS, poll_ms + least_ms), 1_000, 300_000, "ms")
+    if fresh_ms < least_ms:
+        options.fault("fresh_ms", f"{fresh_ms} ms is shorter than a poll and its answer, {least_ms} ms")
+    capabilities: dict[str, frozenset[str]] = {}
+    inputs: dict[int, InputPlan] = {}
+    for point, number, table in _points(options, "inputs", "di", profile.inputs):
+        inputs[number], capabilities[point] = _read_input(Options(f"{where}.inputs.{point}", table, faults))
+    outputs: dict[int, int] = {}
+    for _, number, table in _points(options, "outputs", "do", profile.outputs):
+        output = Options(f"{where}.outputs.do{number}", table, faults)
+        outputs[number] = output.integer("width_ms_max", PULSE_MS_MAX, PULSE_MS_MIN, PULSE_MS_MAX, "ms")
+        output.finish()
+    if not options.has("outputs"):
+        outputs = dict.fromkeys(range(profile.outputs), PULSE_MS_MAX)
+    capabilities |= {f"do{number}": frozenset({"pulse"}) for number in outputs}
     options.finish()
-    prefix = port.options.get("topic_prefix", TOPIC_PREFIX)
-    return Plan(topic, f"{prefix}/{device.name}", plans, frozenset(numbers), poll_ms, fresh_ms)
+    src = f"{port.options.get('topic_prefix', TOPIC_PREFIX)}/{device.name}"
+    return _Device(Plan(topic, src, inputs, outputs, poll_ms, fresh_ms), capabilities)
 
 
-def _points(options: Options, key: str, prefix: str, count: int) -> list[tuple[int, Mapping[str, object]]]:
-    """The points in the table `key` that the model has, by number; the others are faults."""
+def _points(options: Options, key: str, prefix: str, count: int) -> list[tuple[str, int, Mapping[str, Any]]]:
+    """The named points of one kind, with the number and the table of each; those that do not exist are faults."""
     known = {f"{prefix}{number}": number for number in range(count)}
-    points = []
-    for name, body in options.table(key).items():
-        if name not in known:
-            options.fault(
-                f"{key}.{name}", "is no point of this model", nearest(name, known) if known else "it has none"
-            )
-        elif not isinstance(body, Mapping):
-            options.fault(f"{key}.{name}", "is not a table")
+    found: list[tuple[str, int, Mapping[str, Any]]] = []
+    for point, table in options.table(key).items():
+        if point not in known:
+            hint = nearest(str(point), known) if known else f"it has no {key}"
+            options.fault(f"{key}.{point}", "is not a point of this model", hint)
+        elif not isinstance(table, Mapping):
+            options.fault(f"{key}.{point}", "is not a table")
         else:
-            points.append((known[name], body))
-    return points
+            found.append((point, known[point], table))
+    return found
 
 
-def _read_input(options: Options) -> InputPlan:
-    closed = options.one_of("polarity", "normally-open", _POLARITIES) == "normally-closed"
-    mode = options.one_of("mode", "presence", _MODES)
-    safe = options.boolean("fail_safe", default=False)
-    options.integer("shortest_ms", SHORTEST_MS_MIN, SHORTEST_MS_MIN, 60_000, "ms")
-    if safe and not closed:
-        options.fault("fail_safe", "needs a contact that opens when it is on", 'polarity = "normally-closed"')
+def _read_input(options: Options) -> tuple[InputPlan, frozenset[str]]:
+    """An input, and what can be made of it: a pulse is no presence, and no safety either."""
+    pulse = options.one_of("mode", "presence", MODES) == "pulse"
+    closed = options.one_of("polarity", "normally-open", POLARITIES) == "normally-closed"
+    fail_safe = options.boolean("fail_safe", closed and not pulse)
+    if pulse and fail_safe:
+        options.fault(
+            "fail_safe", "a pulse says nothing when its detector fails", 'mode = "presence", or fail_safe = false'
+        )
+    options.integer("shortest_ms", 200, SHORTEST_MS_MIN, 60_000, "ms")
+    clear_after_ms = options.integer("clear_after_ms", 0 if pulse else 200, 0, 10_000, "ms")
     options.finish()
-    return InputPlan(closed, mode, safe)
+    can = {"pulse-input"} if pulse else {"presence"} | ({"safety"} if fail_safe else set())
+    return InputPlan(closed, clear_after_ms), frozenset(can)
 
 
-family = ShellyFamily()
+family = Shelly()

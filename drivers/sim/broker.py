@@ -28,7 +28,7 @@ LOG_SHOWN_CHARS: Final = 2_000
 Kind = Literal["mosquitto", "amqtt"]
 
 
-class BrokerFailed(RuntimeError):  # noqa: N818 - named for what happened, as everywhere here
+class BrokerFailed(RuntimeError):
     """Raised when no broker could be started; the message has the end of its log."""
 
 
