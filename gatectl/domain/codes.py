@@ -269,6 +269,14 @@ _TABLE = (
         422,
     ),
     Code(
+        "E-CFG-02",
+        "The state directory cannot be used.",
+        "Another daemon holds it, it may not be written, or its database is damaged or from a newer version.",
+        "systemctl status gatectl; df -h; then as the message says.",
+        _F,
+        503,
+    ),
+    Code(
         "E-SYNC-01",
         "The office cannot be reached.",
         "The line, a firewall, or the office itself; the site goes on and keeps every record.",

@@ -1,0 +1,135 @@
+"""The command line's door. Each command's module is imported when the command is used: start-up time is a promise."""
+
+import os
+from pathlib import Path
+
+import click
+
+from config.places import find_places
+from gatectl.cli.base import App
+
+
+def _run() -> click.Command:
+    from gatectl.cli.run import run
+
+    return run
+
+
+def _demo() -> click.Command:
+    from gatectl.cli.run import demo
+
+    return demo
+
+
+def _status() -> click.Command:
+    from gatectl.cli.status import status
+
+    return status
+
+
+def _lane() -> click.Command:
+    from gatectl.cli.lane import lane
+
+    return lane
+
+
+def _loop() -> click.Command:
+    from gatectl.cli.loop import loop
+
+    return loop
+
+
+def _printer() -> click.Command:
+    from gatectl.cli.printer import printer
+
+    return printer
+
+
+def _ticket() -> click.Command:
+    from gatectl.cli.ticket import ticket
+
+    return ticket
+
+
+def _pay() -> click.Command:
+    from gatectl.cli.pay import pay
+
+    return pay
+
+
+def _sync() -> click.Command:
+    from gatectl.cli.sync import sync
+
+    return sync
+
+
+def _events() -> click.Command:
+    from gatectl.cli.events import events
+
+    return events
+
+
+def _config() -> click.Command:
+    from gatectl.cli.config import config
+
+    return config
+
+
+def _help() -> click.Command:
+    from gatectl.cli.about import explain_code
+
+    return explain_code
+
+
+def _version() -> click.Command:
+    from gatectl.cli.about import version
+
+    return version
+
+
+def _completion() -> click.Command:
+    from gatectl.cli.about import completion
+
+    return completion
+
+
+COMMANDS = {
+    "status": ("One screen: what is wrong, lanes, free spots, the office.", _status),
+    "lane": ("Show lanes; open, close, hold, lock them by hand.", _lane),
+    "loop": ("Watch a lane's inputs as they change.", _loop),
+    "printer": ("Printers: state, test page.", _printer),
+    "ticket": ("Find, show, void tickets; replace a lost one.", _ticket),
+    "pay": ("Take cash for a ticket.", _pay),
+    "events": ("What happened, in words.", _events),
+    "sync": ("The link to the office; proof that nothing is missing.", _sync),
+    "config": ("Check the site file; say where a value comes from.", _config),
+    "help": ("Explain an error code.", _help),
+    "run": ("Run the daemon (systemd does).", _run),
+    "demo": ("A whole site on this machine, without hardware.", _demo),
+    "version": ("Versions, for the phone.", _version),
+    "completion": ("Shell completion: bash, zsh, fish.", _completion),
+}
+NO_COLOUR = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+@click.group(
+    cls=App,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "color": False if NO_COLOUR else None},
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 not found, 5 daemon not running, 6 no permission, "
+    "7 device did not answer, 8 refused, 9 cancelled, 130 Ctrl-C. Any other code is a failure.",
+)
+@click.option("--config", type=click.Path(path_type=Path), help="The site file. [/etc/gatectl/gatectl.toml]")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="The mirror and the keys. [/var/lib/gatectl]")
+@click.option("--runtime-dir", type=click.Path(path_type=Path), help="The control socket. [/run/gatectl]")
+@click.pass_context
+def app(ctx: click.Context, config: Path | None, state_dir: Path | None, runtime_dir: Path | None) -> None:
+    """The gate controller of a parking site.
+
+    \b
+    gatectl status                     what is wrong?
+    gatectl lane open OUT-1            let a car out by hand
+    gatectl ticket show 000123-K7QF    what became of a ticket
+    gatectl events -f                  watch what happens
+    """
+    ctx.obj = find_places(config, state_dir, runtime_dir)
