@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sync.backoff import retry_after_ms
 from sync.ports import Answer, Unreachable
-from sync.records import PROBLEMS, Malformed, Message, plain
+from sync.records import PROBLEMS, Malformed, Message, Record, plain
 
 M = TypeVar("M", bound=Message)
 
@@ -18,7 +18,6 @@ WORDS = {
     "not-enrolled": "the office does not accept this site's credential; enrol again with a new code",
     "unknown-site": "the office knows no site of this name",
     "protocol": "the office speaks another version of the protocol; upgrade one of the two",
-    "history-gone": "the office was restored from a backup older than what this site keeps; records are missing there",
     "journal-damaged": "the journal on this disk does not fit its own chain; nothing is sent from it",
     "bad-chain": "the office computes another chain from what arrives",
     "malformed": "the office cannot read what arrives",
@@ -49,6 +48,29 @@ class Failed:
 
 def understand(answer: Answer | Unreachable, wanted: type[M]) -> M | Refused | Failed:
     """The message in a 2xx answer, the office's refusal, or why it is neither."""
+    said = _successful(answer, "application/json")
+    if not isinstance(said, Answer):
+        return said
+    try:
+        return wanted.from_json(said.body)
+    except Malformed as error:
+        return Failed(f"not an answer of the office: {str(error)[:200]}")
+
+
+def understand_line(answer: Answer | Unreachable) -> Record | Refused | Failed | None:
+    """The one record in a 200 answer of NDJSON; None when the office holds none."""
+    said = _successful(answer, "application/x-ndjson")
+    if not isinstance(said, Answer):
+        return said
+    if not said.body:
+        return None
+    try:
+        return Record.from_line(said.body.removesuffix(b"\n"))
+    except Malformed as error:
+        return Failed(f"not a record of the office: {str(error)[:200]}")
+
+
+def _successful(answer: Answer | Unreachable, content_type: str) -> Answer | Refused | Failed:
     if isinstance(answer, Unreachable):
         return Failed(answer.why)
     wait = retry_after_ms(answer.headers)
@@ -59,12 +81,9 @@ def understand(answer: Answer | Unreachable, wanted: type[M]) -> M | Refused | F
         return Failed(refused.words, wait) if answer.status in (429, 503) else refused
     if not 200 <= answer.status < 300:
         return Failed(f"status {answer.status} by something that is not the office", wait)
-    if answer.content_type != "application/json":
+    if answer.content_type != content_type:
         return Failed(f"status {answer.status} with {answer.content_type or 'no content type'}: not the office", wait)
-    try:
-        return wanted.from_json(answer.body)
-    except Malformed as error:
-        return Failed(f"not an answer of the office: {str(error)[:200]}", wait)
+    return answer
 
 
 def _problem(answer: Answer) -> Refused | None:

@@ -35,6 +35,8 @@ class UploadStatus:
     next_try_ms: int | None
     rotate: bool
     """The office wants the credential replaced."""
+    history_gone: bool
+    """The office was restored to before what this site keeps: records are missing there for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class LinkStatus:
     last_error: str
     next_try_in_ms: int | None
     rotate: bool
+    history_gone: bool
     feed_state: LinkState
     feed_epoch: int
     feed_seq: int
@@ -99,6 +102,7 @@ def link_status(up: UploadStatus, down: FeedStatus, now_ms: int) -> LinkStatus:
         last_error=up.last_error,
         next_try_in_ms=None if up.next_try_ms is None else max(0, up.next_try_ms - now_ms),
         rotate=up.rotate,
+        history_gone=up.history_gone,
         feed_state=down.state,
         feed_epoch=down.epoch,
         feed_seq=down.seq,

@@ -11,13 +11,13 @@ Rule 4: every wait has an end. The office may lose what it had while the site is
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
 import zstandard
 
-from sync.answers import Failed, Refused, understand
+from sync.answers import Failed, Refused, understand, understand_line
 from sync.backoff import Backoff
 from sync.chain import link
 from sync.ports import (
@@ -30,6 +30,7 @@ from sync.ports import (
 from sync.records import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
+    LINE_BYTES_MAX,
     PROTOCOL_MAX,
     PROTOCOL_MIN,
     Ack,
@@ -95,8 +96,23 @@ Step = Send | Acknowledge | Begin | Wait
 
 class _Phase(Enum):
     GREET = auto()
+    SEARCH = auto()
     OPEN = auto()
     PUSH = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Where do two histories of one generation part? After `low` at the earliest, after `high` at the latest.
+
+    A fact's id at a place in a generation stands for all that came before it, at either end; so one record a question
+    is enough, and halving finds the place.
+    """
+
+    generation: int
+    low: int
+    high: int
+    probe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,7 @@ class UploaderMachine:
         self._cursor = Position(0, 0, b"")
         self._not_before_ms = 0
         self._greet_at_ms = 0
+        self._search: _Search | None = None
         self._open_after, self._open_reason = 0, ""
         self._encoding = "zstd"
         self._limit = self._ceiling = BATCH_RECORDS_MAX
@@ -130,15 +147,13 @@ class UploaderMachine:
         self._oldest: tuple[int, int, int] | None = None  # generation, seq, written at
         self._contact_ms: int | None = None
         self._stopped = self._error = ""
-        self._rotate = False
+        self._rotate = self._history_gone = False
         self.rewinds = self.forks = self.disbelieved = 0
 
     # -- what next
 
     def step(self, now_ms: int) -> Step:
         """The next thing to do. Called again without news it says the same again."""
-        if self._owed is None and self._journal.position().generation < self._me.generation:
-            self._owed = Begin(self._me.generation, "enrolled")
         if self._owed is not None:
             return self._owed
         if now_ms < self._not_before_ms:
@@ -154,7 +169,13 @@ class UploaderMachine:
             if now_ms < self._greet_at_ms:
                 return Wait(self._greet_at_ms)
             self._phase = _Phase.GREET
-        return Send(self._ask_generation() if self._phase is _Phase.OPEN else self._hello())
+        match self._phase:
+            case _Phase.SEARCH:
+                return Send(self._ask_record())
+            case _Phase.OPEN:
+                return Send(self._ask_generation())
+            case _:
+                return Send(self._hello())
 
     def stored(self) -> None:
         """What was owed to the store is committed."""
@@ -179,6 +200,12 @@ class UploaderMachine:
 
     def _ask_generation(self) -> Request:
         return self._post("generations", NewGeneration(self._open_after, self._me.installation, self._open_reason))
+
+    def _ask_record(self) -> Request:
+        search = self._search
+        assert search is not None
+        path = f"/sync/v1/sites/{self._me.site}/journal/{search.generation}?after={search.probe - 1}&limit=1"
+        return Request("GET", path, total_ms=SMALL_TOTAL_MS, answer_bytes_max=LINE_BYTES_MAX + 1)
 
     def _post(self, what: str, message: Message) -> Request:
         headers = (("content-type", "application/json"),)
@@ -232,6 +259,8 @@ class UploaderMachine:
         match self._phase:
             case _Phase.GREET:
                 self._greeted(understand(answer, Welcome), now_ms)
+            case _Phase.SEARCH:
+                self._found(understand_line(answer), now_ms)
             case _Phase.OPEN:
                 self._opened(understand(answer, Generation), now_ms)
             case _Phase.PUSH:
@@ -254,43 +283,77 @@ class UploaderMachine:
             self._compare(said, now_ms)
 
     def _compare(self, said: Welcome, now_ms: int) -> None:
-        """Where do both journals part? Only a place where our own chain has the office's head is common ground."""
-        mine = self._journal.position()
+        """Go on where both chains agree; where they do not, look for the place where they part."""
+        mine, acked = self._journal.position(), self._journal.acked()
+        generation = min(said.generation, mine.generation)
         if said.generation > mine.generation:
-            if said.seq == 0:
-                self._open(
-                    said.generation, "unfinished-generation"
-                )  # opened, and nobody wrote: most likely we died then
-            else:
+            if said.seq > 0 and said.generation > self._me.generation:
                 self._stop(now_ms, "fenced", f"generation {said.generation}, ours is {mine.generation}")
-            return
-        if said.generation == mine.generation and said.seq > mine.seq:
-            self._open(said.generation, "behind")
-            return
-        own = self._journal.head_at(said.generation, said.seq)
-        if own is not None and own.hex() != said.head:
-            self._open(said.generation, "forked")
-        elif own is None:
-            self._stop(now_ms, "history-gone", f"it holds generation {said.generation} to {said.seq}")
+                return
+            # enrolled again since, or opened and never written: most likely this process died just then
+            self._part(said, "enrolled" if said.generation <= self._me.generation else "unfinished-generation")
+            high = acked.seq
         else:
-            self._common(Position(said.generation, said.seq, own), mine, said)
+            own = self._journal.head_at(generation, said.seq)
+            if own is not None and own.hex() == said.head:
+                self._agreed(Position(generation, said.seq, own))
+                if said.generation < mine.generation:
+                    self._part(said, "office-restored")
+                elif said.verdict == "new-generation":
+                    self._part(said, said.why or "asked")
+                else:
+                    self._cursor = Position(generation, said.seq, own)
+                    self._phase, self._stopped = _Phase.PUSH, ""
+                return
+            high = min(said.seq, acked.seq) if acked.generation == generation else said.seq
+            restored = said.generation < mine.generation
+            behind = said.seq > mine.seq
+            self._part(said, "office-restored" if restored else "behind" if behind else "forked")
+        if acked.generation < generation:
+            high = 0
+        self._search = _Search(generation, 0, high, high)
+        self._phase = _Phase.SEARCH
+        self._narrow()
 
-    def _common(self, common: Position, mine: Position, said: Welcome) -> None:
+    def _agreed(self, common: Position) -> None:
+        """Both ends hold the journal up to `common`; what the office held beyond it, it holds no longer."""
         acked = self._journal.acked()
         if (common.generation, common.seq) < (acked.generation, acked.seq):
             self.rewinds += 1
         if common != acked:
             self._owed = Acknowledge(common)
-        if common.generation < mine.generation:
-            self._open(said.generation, "office-restored")
-        elif said.verdict == "new-generation":
-            self._open(said.generation, said.why or "asked")
-        else:
-            self._cursor, self._phase, self._stopped = common, _Phase.PUSH, ""
 
-    def _open(self, office_has: int, reason: str) -> None:
+    def _found(self, said: Record | Refused | Failed | None, now_ms: int) -> None:
+        search = self._search
+        assert search is not None
+        if isinstance(said, Refused | Failed):
+            self._trouble(said, now_ms)
+            return
+        self._contact(now_ms)
+        same = said is not None and [said] == self._journal.read(search.generation, search.probe - 1, 1, LINE_BYTES_MAX)
+        low, high = (search.probe, search.high) if same else (search.low, search.probe - 1)
+        self._search = replace(search, low=low, high=high, probe=(low + high + 1) // 2)
+        self._narrow()
+
+    def _narrow(self) -> None:
+        """Ask on, or stop at the last record that both ends have."""
+        search = self._search
+        assert search is not None
+        if search.low < search.high:
+            return
+        head = self._journal.head_at(search.generation, search.low)
+        acked = self._journal.acked()
+        if (search.generation, search.low) >= (acked.generation, acked.seq):
+            pass  # what we believe the office has, it has
+        elif head is None:
+            self._history_gone = True  # what the office lacks is older than what is kept here: send what there is
+        else:
+            self._agreed(Position(search.generation, search.low, head))
+        self._search, self._phase = None, _Phase.OPEN
+
+    def _part(self, said: Welcome, reason: str) -> None:
         """Ask for a generation above both: one that neither end has ever used."""
-        self._open_after = max(office_has, self._journal.position().generation)
+        self._open_after = max(said.generation, self._journal.position().generation)
         self._phase, self._open_reason, self._stopped = _Phase.OPEN, reason, ""
 
     def _opened(self, said: Generation | Refused | Failed, now_ms: int) -> None:
@@ -358,7 +421,12 @@ class UploaderMachine:
         self._contact(now_ms)
         if said.name in _FIRM:
             self._refusals += 1
-        transient = said.status >= 500 or said.name in ("gap", "fork") or 0 < self._refusals < REFUSALS_MAX
+        transient = (
+            said.status >= 500
+            or said.status == 408
+            or said.name in ("gap", "fork")
+            or 0 < self._refusals < REFUSALS_MAX
+        )
         if transient:
             self._failed(now_ms, said.words)
         else:
@@ -404,6 +472,7 @@ class UploaderMachine:
             last_error=self._error,
             next_try_ms=self._not_before_ms if waiting else None,
             rotate=self._rotate,
+            history_gone=self._history_gone,
         )
 
     def _oldest_unsent(self, mine: Position, acked: Position, now_ms: int) -> int | None:

@@ -32,6 +32,7 @@ from sync.records import (
     Vitals,
     Welcome,
 )
+from sync.status import LinkState
 from sync.upload import Identity, UploaderMachine
 from sync.uploader import Uploader
 
@@ -75,6 +76,8 @@ class Journal:
     acked_at: Position | None = None
     cursor: tuple[int, int] = (0, 0)
     reference: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    forgotten: int = 0
+    """Pruned: records of generation 1 up to here are not to be had."""
     begun: list[tuple[int, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -107,6 +110,8 @@ class Journal:
     def read(self, generation: int, after_seq: int, limit_records: int, limit_bytes: int) -> list[Record]:
         found: list[Record] = []
         size = 0
+        if generation == 1:
+            after_seq = max(after_seq, self.forgotten)
         for record, _ in self.rows.get(generation, [])[after_seq : after_seq + limit_records]:
             size += len(record.to_line()) + 1
             if found and size > limit_bytes:
@@ -116,6 +121,8 @@ class Journal:
 
     def head_at(self, generation: int, seq: int) -> bytes | None:
         rows = self.rows.get(generation, [])
+        if generation == 1 and seq < self.forgotten:
+            return None
         if seq == 0:
             return genesis(self.site, generation)
         return rows[seq - 1][1] if seq <= len(rows) else None
@@ -154,6 +161,9 @@ class Journal:
         self.reference.clear()
         self.apply_feed(rows, epoch, seq)
         self.calls[-1] = "replace"
+
+    def forget(self, seq: int) -> None:
+        self.forgotten = seq
 
     def fact_ids(self) -> list[str]:
         return [record.fact_id for generation in sorted(self.rows) for record, _ in self.rows[generation]]
@@ -237,13 +247,14 @@ class FakeOffice:
             return self._problem(Problem(422, "malformed", detail=str(error)))
         except Problem as problem:
             return self._problem(problem)
-        return status, "application/json", answer
+        lines = method == "GET" and "journal" in segments
+        return status, "application/x-ndjson" if lines else "application/json", answer
 
     def _problem(self, problem: Problem) -> tuple[int, str, bytes]:
         members = {"type": f"{PROBLEMS}{problem.name}", "status": problem.status, **problem.members}
         return problem.status, "application/problem+json", json.dumps(members).encode()
 
-    def _route(
+    def _route(  # noqa: C901  # one line an endpoint
         self, method: str, segments: list[str], query: dict[str, list[str]], headers: dict[str, str], body: bytes
     ) -> tuple[int, bytes]:
         if segments == ["enrolments"]:
@@ -259,6 +270,10 @@ class FakeOffice:
                 return 201, self._generation(NewGeneration.from_json(body)).to_json()
             case "POST", ["journal", generation]:
                 return 200, self._journal(int(generation), headers, body).to_json()
+            case "GET", ["journal", generation]:
+                held = self.site.journals.get(int(generation), [])
+                after, limit = int(query["after"][0]), int(query["limit"][0])
+                return 200, b"".join(line + b"\n" for line, _ in held[after : after + limit])
             case "GET", ["feed"]:
                 return 200, self._feed(int(query["epoch"][0]), int(query["after"][0])).to_json()
             case "GET", ["snapshot"]:
@@ -458,7 +473,8 @@ class SimulatedSite:
         while self.clock.now_ms < end:
             waits = len(self.clock.waits)
             self.turn()
-            if len(self.clock.waits) > waits and self.journal.acked() == self.journal.position():
+            rests = len(self.clock.waits) > waits and self.uploader.status.state is not LinkState.BACKING_OFF
+            if rests and self.journal.acked() == self.journal.position():
                 return
 
 

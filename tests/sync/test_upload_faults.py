@@ -47,7 +47,7 @@ def _check_complete(site: SimulatedSite) -> None:
     assert len(site.journal.fact_ids()) == len(rows), f"seed {site.seed}: doubled"
     assert site.journal.position() == site.journal.acked(), f"seed {site.seed}: lag"
     status = site.uploader.status
-    assert (LinkState.ONLINE, 0, 0) == (status.state, status.backlog, status.forks), f"seed {site.seed}: {status}"
+    assert (status.state, status.backlog, status.forks) == (LinkState.ONLINE, 0, 0), f"seed {site.seed}: {status}"
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -89,6 +89,8 @@ def test_both_ends_may_be_restored_in_between(seed: int) -> None:
                 site.journal = site_backup.copy()
                 site.start()
             case 5:
+                while site.machine._phase.name in ("SEARCH", "OPEN"):  # a restore outlasts one exchange, which fails
+                    site.turn()
                 site.office.site = office_backup
                 office_backup = site.office.backup()
         survivors = set(site.journal.fact_ids()) | set(site.office.fact_ids())
@@ -100,8 +102,8 @@ def test_both_ends_may_be_restored_in_between(seed: int) -> None:
     site.settle()
 
     assert survivors == set(site.office.fact_ids()), f"seed {seed}"
-    assert 0 == site.uploader.status.backlog, f"seed {seed}"
-    assert LinkState.ONLINE == site.uploader.status.state, f"seed {seed}"
+    assert site.uploader.status.backlog == 0, f"seed {seed}"
+    assert site.uploader.status.state == LinkState.ONLINE, f"seed {seed}"
 
 
 class BelievesAny200(UploaderMachine):
@@ -161,6 +163,6 @@ def test_an_acknowledgement_by_number_alone_is_caught() -> None:
     honest = run(UploaderMachine)
     _check_safety(honest)
 
-    assert 1 == honest.machine.disbelieved
+    assert honest.machine.disbelieved == 1
     with pytest.raises(AssertionError, match="believed 3 of 0"):
         _check_safety(run(BelievesAnyHead))
