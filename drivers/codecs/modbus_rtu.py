@@ -43,6 +43,7 @@ EXCEPTIONS: Final = {
     6: "device busy",
 }
 GAP_CHARS: Final = 3.5
+CHAR_BITS: Final = 11
 INCOMPLETE: Final = 0
 FOREIGN: Final = -1
 GAP_MS_ABOVE_19200: Final = 1.75
@@ -78,9 +79,9 @@ def opened(frame: bytes, function: int, length: int) -> bytes:
     return frame[:-2]
 
 
-def gap_ms(baud: int, bits_per_byte: int) -> float:
-    """The silence between two frames: 3.5 characters, fixed above 19200 baud."""
-    return GAP_MS_ABOVE_19200 if baud > 19_200 else GAP_CHARS * bits_per_byte * 1000 / baud
+def gap_ms(baud: int) -> float:
+    """The silence between two frames: 3.5 characters of the standard's 11 bits, fixed above 19200 baud."""
+    return GAP_MS_ABOVE_19200 if baud > 19_200 else GAP_CHARS * CHAR_BITS * 1000 / baud
 
 
 def _pair(value: int) -> bytes:

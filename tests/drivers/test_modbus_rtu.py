@@ -114,8 +114,8 @@ def test_the_crc_check_value() -> None:
 
 def test_the_gap_between_frames() -> None:
     """3.5 characters of 11 bits at 9600 baud are 4.01 ms; above 19200 baud it is fixed."""
-    assert round(gap_ms(9600, 11), 2) == 4.01
-    assert gap_ms(115200, 11) == 1.75
+    assert round(gap_ms(9600), 2) == 4.01
+    assert gap_ms(115200) == 1.75
 
 
 def test_an_exception_is_read_as_a_refusal() -> None:
