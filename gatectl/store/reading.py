@@ -12,7 +12,6 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from gatectl.domain.codes import FAULT_CODES
-from gatectl.domain.facts import LaneFault
 from gatectl.domain.telling import tell
 from sync import chain
 from sync.records import Record
@@ -106,6 +105,11 @@ class Mirror:
             "payments": [{**row, "lines": json.loads(row["lines"])} for row in rows],
         }
 
+    def payment(self, key: str) -> Row | None:
+        """One payment by its idempotency key."""
+        rows = self._rows(f"SELECT {_PAYMENT} FROM payments WHERE payment = ?", (key,))  # noqa: S608  # the columns are a constant
+        return {**rows[0], "lines": json.loads(rows[0]["lines"])} if rows else None
+
     # -- events -----------------------------------------------------------------------------------------------------
 
     def events(
@@ -153,7 +157,10 @@ class Mirror:
         for row in self._rows("SELECT lane, fault, detail, since_ms FROM lane_faults ORDER BY lane, since_ms, fault"):
             empty: Row = {"lane": row["lane"], "mode": "normal", "who": "", "why": "", "faults": []}
             states.setdefault(row["lane"], empty)["faults"].append(
-                {**{key: row[key] for key in ("fault", "detail", "since_ms")}, "code": _fault_code(row["fault"])}
+                {
+                    **{key: row[key] for key in ("fault", "detail", "since_ms")},
+                    "code": FAULT_CODES.get(row["fault"], ""),
+                }
             )
         return states
 
@@ -294,13 +301,6 @@ def _event(row: Row) -> Row:
     except ValueError:
         body = {}
     return {**row, "text": tell(row["kind"], body if isinstance(body, dict) else {}), "body": body}
-
-
-def _fault_code(fault: str) -> str:
-    try:
-        return FAULT_CODES[LaneFault(fault)]
-    except ValueError:
-        return ""
 
 
 def _walk(rows: Iterable[Any], genesis: bytes) -> Row:
