@@ -34,6 +34,8 @@ STOP_S_MAX: Final = 60
 PROGRAM_S_MAX: Final = 120
 SOCKET_PATH_BYTES_MAX: Final = 107
 DATABASE: Final = "gatectl"
+_SOCKET_LINE: Final = 4
+"""Of postmaster.pid, counted from 0: the socket directory (PostgreSQL, miscadmin.h, LOCK_FILE_LINE_SOCKET_DIR)."""
 
 
 class EmbeddedError(RuntimeError):
@@ -60,6 +62,17 @@ class EmbeddedServer:
     def dsn_of(self, database: str) -> str:
         """A libpq DSN for one of the server's databases."""
         return f"host={self._sockets} user=postgres dbname={database}"
+
+    def dsn_if_running(self) -> str | None:
+        """The DSN of the server that another process of ours runs in this directory; None if none does."""
+        if not self._locked_elsewhere():
+            return None
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        self._sockets = Path(lines[_SOCKET_LINE])
+        return self.dsn
 
     def start(self) -> None:
         """Initialise on first use; take over a server that a killed owner left running. Raises EmbeddedError."""
@@ -110,6 +123,17 @@ class EmbeddedServer:
             os.close(self._lock_fd)
             self._lock_fd = None
             raise EmbeddedError(f"{self._root} is in use by another office process; stop that one first") from None
+
+    def _locked_elsewhere(self) -> bool:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except EmbeddedError:
+            return True
+        assert self._lock_fd is not None
+        os.close(self._lock_fd)
+        self._lock_fd = None
+        return False
 
     def _prepare(self) -> None:
         if self._user is not None:

@@ -6,7 +6,6 @@ A poll that waits holds no connection. Should the listener be away, polls look a
 import asyncio
 from contextlib import suppress
 from typing import Final
-from weakref import WeakSet
 
 import psycopg
 import structlog
@@ -17,7 +16,6 @@ RECHECK_S: Final = 5
 RECONNECT_S: Final = 2
 
 log = structlog.get_logger(__name__)
-_ALIVE: WeakSet["Wakeups"] = WeakSet()
 
 
 class Wakeups:
@@ -28,7 +26,6 @@ class Wakeups:
         self._events: dict[str, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
         self.closing = False
-        _ALIVE.add(self)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._listen())
@@ -68,9 +65,3 @@ class Wakeups:
             except (psycopg.Error, OSError) as error:
                 log.warning("listener away, polls look again by themselves", why=str(error)[:200], every_s=RECHECK_S)
             await asyncio.sleep(RECONNECT_S)
-
-
-def close_all() -> None:
-    """Let the polls of every office in this process answer now."""
-    for one in list(_ALIVE):
-        one.close()

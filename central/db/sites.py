@@ -137,6 +137,12 @@ def locked_position(connection: Connection, site: str, installation: str) -> Pos
     return Position(row.generation, held.seq, bytes(held.head))
 
 
+def hold(connection: Connection, site: str) -> None:
+    """Keep uploads of a site waiting to the end of the transaction. Raises Refused unknown-site."""
+    find(connection, site)
+    connection.execute(select(sites.c.site_id).where(sites.c.site_id == site).with_for_update(key_share=True))
+
+
 def new_generation(connection: Connection, site: str, asked: NewGeneration) -> int:
     """Begin generation `after` + 1. Raises Refused fenced when a newer one is current."""
     held = locked_position(connection, site, asked.installation)
