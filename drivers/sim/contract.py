@@ -24,6 +24,7 @@ from drivers.sim.pty import PERFECT, Cable, PtyPeer, SimulatedSerialDevice
 
 WAIT_MS_MAX: Final = 20_000
 ORDER_MS_MAX: Final = 5_000
+ORDER_AGAIN_MS: Final = 20
 ORDERS_ON_A_BAD_LINE: Final = 5
 
 
@@ -129,7 +130,7 @@ class Bench:
         until_ms = Monotonic().monotonic_ms() + WAIT_MS_MAX
         result = self.seen.answered(self.order())
         while result is Result.REFUSED and Monotonic().monotonic_ms() < until_ms:
-            time.sleep(0.02)
+            time.sleep(ORDER_AGAIN_MS / 1000)
             result = self.seen.answered(self.order())
         assert result is Result.CONFIRMED, f"{result}; {self.seen.signals}"
 
