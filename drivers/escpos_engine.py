@@ -47,7 +47,10 @@ MISSES_MAX: Final = 3
 SYNC_MS_MAX: Final = 2_000
 SYNC_QUIET_MS: Final = 200
 """After the reply that ends a recovery: the reply of a job from before may come first."""
-RECOVER_AGAIN_MS: Final = 5_000
+RECOVER_AGAIN_MS: Final = 10_000
+"""Between two tries to bring the printer back to a known state, or out of a cutter error whose cause may be gone."""
+XOFF_STALE_MS: Final = 5_000
+"""A printer that is idle and online does not hold for so long: its XON was lost on the line."""
 TROUBLE_ROUNDS_MAX: Final = 2
 """So many rounds in a row that say "not ready" end a job; one may have crossed the in-order reply."""
 MOUTH_EMPTY_READINGS: Final = 2
@@ -119,6 +122,7 @@ class EscposEngine:
         self._quiet_until_ms = now_ms
         self._wire_free_ms = float(now_ms)
         self._recover_at_ms = now_ms
+        self._unstick_at_ms = now_ms
         self._parser.forget()
         self._forget_printer()
 
@@ -248,8 +252,8 @@ class EscposEngine:
             at.append(job.until_ms)
             if job.kind == "sync" and job.answered_ms is not None:
                 at.append(job.answered_ms + SYNC_QUIET_MS)
-        elif self._state != "clean" and self._recover_at_ms > now_ms:
-            at.append(self._recover_at_ms)
+        else:
+            at += [due_ms for due_ms in (self._recover_at_ms, self._unstick_at_ms) if due_ms > now_ms]
         return max(now_ms + 1, int(min(at) + 0.999))
 
     # -- status --------------------------------------------------------------------------------------------------------
@@ -304,8 +308,9 @@ class EscposEngine:
         if status != self._status:
             self._status = status
             self._signals.append(status)
-        # Held, yet online for a whole round with nothing in its buffer: the XON was lost on the line.
-        if self._held_ms is not None and self._held_ms < turn.began_ms and status.online and self._job is None:
+        if self._held_ms is not None and (not status.online or self._job is not None):
+            self._held_ms = now_ms
+        elif self._held_ms is not None and now_ms - self._held_ms >= XOFF_STALE_MS:
             self._held_ms = None
             self._count("xoff-stale")
         self._judge_job(turn, now_ms)
@@ -363,8 +368,10 @@ class EscposEngine:
         if self._job is not None or self._up is not True or now_ms < self._quiet_until_ms:
             return
         due = now_ms >= self._recover_at_ms
-        if self._state == "clear" and due:
+        stuck = self._status is not None and bool(self._status.cutter_error) and now_ms >= self._unstick_at_ms
+        if (due and self._state == "clear") or stuck:
             self._job = _Job("clear", "", deque([self._profile.clear]), now_ms + SYNC_MS_MAX)
+            self._unstick_at_ms = now_ms + RECOVER_AGAIN_MS
         elif self._state == "sync" and due and self._held_ms is None and not not_ready(self._status):
             words = escpos.INITIALISE + self._profile.auto_status_off + escpos.BARRIER
             self._job = _Job("sync", "", deque([words]), now_ms + SYNC_MS_MAX)
