@@ -10,7 +10,7 @@ from typing import Any, Final
 TEXT_CHARS_MAX: Final = 120
 
 
-class Malformed(ValueError):  # noqa: N818 - named for what happened, as everywhere here
+class Malformed(ValueError):
     """Raised for a payload that is not one JSON object. Its text never quotes the payload."""
 
 

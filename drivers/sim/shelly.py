@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.api import MqttTurn, Order, Outcome, PortSpec, Publish, Signal
+from drivers.api import MqttTurn, Order, Publish
 from drivers.codecs.json_message import Malformed, write
 from drivers.codecs.shelly_rpc import Request, Response
-from drivers.links.mqtt_link import MqttBus
+from drivers.sim.mqtt_device import SimulatedMqttDevice
 
 BAD_REQUEST: Final = -103
 """Shelly API documentation, "Common Errors": invalid argument."""
@@ -70,16 +70,16 @@ class ShellyTwin:
         """From any thread; it changes when the link next turns."""
         self._changes.append((number, state))
 
-    def connected(self, now_ms: int) -> None:  # noqa: ARG002 - the twin has nothing that waits
+    def connected(self, now_ms: int) -> None:
         self._publish.append(Publish(f"{self.topic}/online", b"true", retain=True))
         for number in self.inputs:
             self._push(f"input:{number}")
 
-    def disconnected(self, now_ms: int, why: str) -> None:  # noqa: ARG002 - a real one does not know either
+    def disconnected(self, now_ms: int, why: str) -> None:
         self._publish.clear()
         self._replies.clear()
 
-    def message(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> None:  # noqa: ARG002 - acts on all
+    def message(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> None:
         try:
             request = Request.from_bytes(payload)
         except Malformed:
@@ -160,33 +160,13 @@ class ShellyTwin:
         self.counters[name] = self.counters.get(name, 0) + 1
 
 
-class SimulatedShelly:
-    """A twin on a real broker. `options` are those of an MQTT port; the client id is the device's own."""
+class SimulatedShelly(SimulatedMqttDevice):
+    """A twin on a real broker."""
 
     def __init__(self, twin: ShellyTwin, options: Mapping[str, object]) -> None:
+        super().__init__(twin.topic, twin, options)
         self.twin = twin
-        self._port = PortSpec(twin.topic, "mqtt", {**options, "client_id": twin.topic})
-        self._bus: MqttBus | None = None
-
-    def power_on(self) -> None:
-        assert self._bus is None, "it is on"
-        self._bus = MqttBus(self._port, {self.twin.topic: self.twin}, will=self.twin.will)
-        self._bus.start(_ignore)
-
-    def power_off(self) -> None:
-        """As pulling the plug: the broker publishes the will. Twice is once."""
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            bus.close()
-
-    def nudge(self) -> None:
-        if self._bus is not None:
-            self._bus.nudge()
 
     def set_input(self, number: int, state: bool | None) -> None:
         self.twin.set_input(number, state)
         self.nudge()
-
-
-def _ignore(signal: Signal) -> None:
-    assert not isinstance(signal, Outcome), "a simulated device takes no orders"
