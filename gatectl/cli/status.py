@@ -6,7 +6,6 @@ from typing import Any, Final
 import click
 
 from config.places import Places
-from gatectl.cli import offline
 from gatectl.cli.base import json_option, pass_places, utc_option
 from gatectl.cli.client import Daemon, DaemonDown
 from gatectl.cli.errors import problem_text
@@ -44,6 +43,8 @@ def asked(places: Places) -> dict[str, Any]:
     try:
         return {**Daemon(places.socket).get("status"), "daemon": True}
     except DaemonDown:
+        from gatectl.cli import offline
+
         return offline.status(places)
 
 

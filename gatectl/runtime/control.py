@@ -41,7 +41,6 @@ REQUEST_S_MAX: Final = 5.0
 """A whole request arrives within this, however it trickles."""
 WRITE_S_MAX: Final = 5.0
 """A caller that takes no byte for so long is let go."""
-POLL_S: Final = 0.2
 
 _CREDENTIALS: Final = struct.Struct("3i")
 _STATUS_WORDS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Unavailable"}
@@ -65,7 +64,7 @@ class ControlServer:
         """Listen. Raises AlreadyServed, or OSError when the folder cannot be written."""
         _make_way(self._path)
         self._server = _Server(str(self._path), self._desk, self.counters)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="control", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, name="control", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -75,6 +74,7 @@ class ControlServer:
             return
         server.stop()
         self._thread.join()
+        server.server_close()
 
 
 def _make_way(path: Path) -> None:
@@ -311,15 +311,19 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def _conversation(self, request: socket.socket) -> _Conversation:
         return _Conversation(request, self._desk, self._counters, self._stopping, self._streams)
 
+    def serve(self) -> None:
+        """Accept until told to stop; sleeps as long as nobody calls."""
+        while not self._stopping.is_set():
+            self.handle_request()
+
     def stop(self) -> None:
         self._stopping.set()
-        self.shutdown()
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         if Path(self._name).exists() and Path(self._name).stat().st_ino == self._inode:
             Path(self._name).unlink()
         with self._lock:
             for caller in self._callers:
                 _hang_up(caller)
-        self.server_close()
 
 
 def _hang_up(caller: socket.socket) -> None:

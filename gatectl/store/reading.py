@@ -105,6 +105,10 @@ class Mirror:
             "payments": [{**row, "lines": json.loads(row["lines"])} for row in rows],
         }
 
+    def number_of(self, state: str) -> int:
+        """Tickets in a state."""
+        return int(self._rows("SELECT count(*) AS it FROM tickets WHERE state = ?", (state,))[0]["it"])
+
     def payment(self, key: str) -> Row | None:
         """One payment by its idempotency key."""
         rows = self._rows(f"SELECT {_PAYMENT} FROM payments WHERE payment = ?", (key,))  # noqa: S608  # the columns are a constant
