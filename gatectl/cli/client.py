@@ -87,6 +87,8 @@ class Daemon:
             raise DaemonDown from None
         except PermissionError:
             raise CommandFailed("E-CON-02") from None
+        except BlockingIOError:
+            raise CommandFailed("E-BUSY-01") from None
         except OSError as error:
             raise CommandFailed("E-CON-03", f"{self._path}: {error}") from None
         try:

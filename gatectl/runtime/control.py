@@ -34,7 +34,8 @@ CONNECTIONS_MAX: Final = 32
 """Callers at one time, each with a thread; one more is answered E-BUSY-01."""
 STREAMS_MAX: Final = 8
 """Of these, watchers: commands always find a place beside them."""
-BACKLOG_MAX: Final = 16
+BACKLOG_MAX: Final = 64
+"""Callers that the kernel lets wait to be accepted; one more gets EAGAIN at once."""
 HEAD_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024
 REQUEST_S_MAX: Final = 5.0
