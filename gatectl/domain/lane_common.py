@@ -29,7 +29,7 @@ from gatectl.domain.lane import (
     TerminalChanged,
     Trust,
 )
-from gatectl.domain.lane_records import came_back, left_the_station, observed, passed
+from gatectl.domain.lane_records import came_back, end_vend, left_the_station, observed, passed, vend_without_passage
 from gatectl.domain.passage import Move, observe
 from gatectl.domain.table import Turn, way_is_clear
 
@@ -276,11 +276,8 @@ def settle(turn: Turn) -> None:
     """Go where the lane rests. From there a request that waited for the arm is served through an immediate deadline."""
     lane = turn.lane
     phase = resting(lane)
-    if phase is P.IDLE:
-        left_the_station(turn)
-        _settle_idle(turn)
-    elif phase is P.PRESENT:
-        _settle_present(turn)
+    if phase in (P.IDLE, P.PRESENT):
+        _settle_down(turn, phase)
     else:
         keeps = phase in STANDS_OPEN and lane.phase is phase and lane.deadline_mono_ms is not None
         turn.go(phase, (lane.deadline_mono_ms or 0) - turn.now_mono_ms if keeps else None)
@@ -288,8 +285,19 @@ def settle(turn: Turn) -> None:
         show(turn, _SIGN[phase])
 
 
+def _settle_down(turn: Turn, phase: Phase) -> None:
+    """The arm is down: no opening outlives that."""
+    vend_without_passage(turn, "the arm is down")
+    end_vend(turn)
+    turn.lane = replace(turn.lane, last=None, reversals=0)
+    if phase is P.IDLE:
+        left_the_station(turn)
+        _settle_idle(turn)
+    else:
+        _settle_present(turn)
+
+
 def _settle_idle(turn: Turn) -> None:
-    turn.lane = replace(turn.lane, fresh=False, last=None, reversals=0)
     stuck = turn.lane.closing.occupied and LaneFault.CLOSING_LOOP_STUCK not in turn.lane.faults
     stuck_in_ms = turn.lane.way_since_mono_ms + turn.timing.stuck_ms - turn.now_mono_ms
     turn.go(P.IDLE, stuck_in_ms if stuck else None)
@@ -298,7 +306,6 @@ def _settle_idle(turn: Turn) -> None:
 def _settle_present(turn: Turn) -> None:
     lane = turn.lane
     arrived = lane.phase is not P.PRESENT
-    turn.lane = replace(lane, fresh=False, last=None, reversals=0)
     if lane.asked is not None:
         turn.go(P.PRESENT, 0)
     elif LaneFault.ARMING_LOOP_STUCK in lane.faults or not lane.arming.occupied:

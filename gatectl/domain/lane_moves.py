@@ -14,7 +14,6 @@ from gatectl.domain.facts import (
     LaneFault,
     LaneModeChanged,
     TicketSpent,
-    VendClosed,
     VendConfirmed,
     VendFailed,
     VendIntended,
@@ -34,7 +33,7 @@ from gatectl.domain.lane_common import (
     settle,
     show,
 )
-from gatectl.domain.lane_records import observed, passed, vend_without_passage, withdrawn
+from gatectl.domain.lane_records import end_vend, observed, passed_unseen, vend_without_passage, withdrawn
 from gatectl.domain.passage import restarted
 from gatectl.domain.table import Turn, way_is_clear
 
@@ -85,13 +84,6 @@ def vend(turn: Turn, cause: str, ticket: TicketNumber | None, tries: int = 1) ->
     )
     turn.go(P.OPENING, turn.timing.arm_ms)
     return made
-
-
-def end_vend(turn: Turn) -> None:
-    """The movement that the vend allowed is over."""
-    if turn.lane.vend is not None:
-        turn.record(VendClosed(turn.lane.vend, turn.lane.plan.lane))
-        turn.lane = replace(turn.lane, vend=None)
 
 
 def confirm(turn: Turn) -> None:
@@ -182,7 +174,7 @@ def await_vehicle(turn: Turn) -> None:
 def unverified(turn: Turn) -> None:
     """The vend's vehicle is taken to have passed, though the loops did not prove it."""
     if turn.lane.fresh:
-        passed(turn, verified=False)
+        passed_unseen(turn)
 
 
 def lost_sight(turn: Turn) -> None:
@@ -247,8 +239,7 @@ def waited_for_clear(turn: Turn) -> None:
         return
     if lane.track.on_line > 0:
         turn.raise_fault(LaneFault.LOOP_DEAD, "reset loop")
-        passed(turn, verified=False)
-        turn.lane = replace(turn.lane, track=restarted(turn.lane.track))
+        passed_unseen(turn)
     lane = turn.lane
     if lane.mode in (HELD, FIRE):
         settle(turn)

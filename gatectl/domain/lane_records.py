@@ -17,15 +17,24 @@ from gatectl.domain.facts import (
     TicketVoided,
     VehicleEntered,
     VehicleExited,
+    VendClosed,
     VoidReason,
 )
 from gatectl.domain.ids import TicketNumber, VendId
 from gatectl.domain.lane import LaneKind, Phase, TicketOffer
+from gatectl.domain.passage import restarted
 from gatectl.domain.table import Turn
 
 
 def observed(turn: Turn, irregularity: Irregularity, ticket: TicketNumber | None = None) -> None:
     turn.record(PassageObserved(turn.lane.plan.lane, irregularity, ticket, turn.lane.vend))
+
+
+def end_vend(turn: Turn) -> None:
+    """The movement that the vend allowed is over."""
+    if turn.lane.vend is not None:
+        turn.record(VendClosed(turn.lane.vend, turn.lane.plan.lane))
+        turn.lane = replace(turn.lane, vend=None)
 
 
 def issued(turn: Turn, offer: TicketOffer) -> TicketIssued:
@@ -61,6 +70,12 @@ def passed(turn: Turn, verified: bool, held: bool = False) -> None:
         _exited(turn, ticket, vend, verified)
     if covered:
         turn.lane = replace(turn.lane, fresh=False, ticket=None, last=ticket)
+
+
+def passed_unseen(turn: Turn, held: bool = False) -> None:
+    """One vehicle is taken to have gone through; what the loops say later is about the next one."""
+    passed(turn, verified=False, held=held)
+    turn.lane = replace(turn.lane, track=restarted(turn.lane.track))
 
 
 def _entered(turn: Turn, ticket: TicketNumber | None, vend: VendId | None, verified: bool) -> None:

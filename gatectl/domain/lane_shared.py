@@ -66,7 +66,7 @@ from gatectl.domain.lane_moves import (
     start_closing,
     waited_for_clear,
 )
-from gatectl.domain.lane_records import left_the_station, observed, passed, withdrawn
+from gatectl.domain.lane_records import left_the_station, observed, passed_unseen, withdrawn
 from gatectl.domain.passage import Move
 from gatectl.domain.table import Handler, Pair, Turn, everywhere, handles, pairs, way_is_clear
 
@@ -168,10 +168,10 @@ def standing_loops(turn: Turn, happened: LoopEvent) -> None:
     """The lane stands open: every passage is recorded, and the arm comes down once only the loops were holding it."""
     was_on = turn.lane.track.a
     move = record_loop(turn, happened)
-    follow_moves(turn, move)
-    lane = turn.lane
-    if was_on and not lane.track.a and not closing_usable(lane):
-        passed(turn, verified=False, held=True)
+    if was_on and not turn.lane.track.a and not closing_usable(turn.lane):
+        passed_unseen(turn, held=True)
+    else:
+        follow_moves(turn, move)
     if _may_come_down(turn, move):
         start_closing(turn)
         return
@@ -247,7 +247,7 @@ def passing_arm(turn: Turn, happened: ArmMoved) -> None:
         confirm(turn)
     if lane.arm is Arm.DOWN and way_is_clear(lane):
         if lane.track.on_line > 0:
-            passed(turn, verified=False)
+            passed_unseen(turn)
         came_down_alone(turn)
 
 

@@ -43,8 +43,8 @@ from gatectl.domain.lane_common import (
     settle,
 )
 from gatectl.domain.lane_hand import hand_while_starting, set_mode
-from gatectl.domain.lane_moves import SEEN, end_vend
-from gatectl.domain.lane_records import passed
+from gatectl.domain.lane_moves import SEEN
+from gatectl.domain.lane_records import end_vend, passed
 from gatectl.domain.lane_shared import LoopEvent, on_loops
 from gatectl.domain.table import Handler, Pair, Turn, everywhere, handles
 
