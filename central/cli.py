@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -30,24 +30,19 @@ TARIFF_BYTES_MAX: Final = 65_536
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-class Duration(click.ParamType[int]):
-    """`90s`, `30m`, `1h`, `7d`; at most `most_s`. Gives whole seconds."""
+def _seconds(most_s: int) -> Callable[[click.Context, click.Parameter, str], int]:
+    """Reads `90s`, `30m`, `1h`, `7d` as whole seconds, at most `most_s`."""
 
-    name = "duration"
-
-    def __init__(self, most_s: int) -> None:
-        self._most_s = most_s
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        said = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", str(value))
+    def read(ctx: click.Context, param: click.Parameter, value: str) -> int:
+        said = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", value)
         if said is None:
-            self.fail(f"{value!r}: write a number and s, m, h or d, as in 30m", param, ctx)
+            raise click.BadParameter(f"{value!r}: write a number and s, m, h or d, as in 30m", ctx, param)
         seconds = int(said[1]) * _UNITS[said[2]]
-        if seconds > self._most_s:
-            self.fail(f"{value}: at most {self._most_s} s", param, ctx)
+        if seconds > most_s:
+            raise click.BadParameter(f"{value}: at most {most_s} s", ctx, param)
         return seconds
+
+    return read
 
 
 @click.group()
@@ -265,7 +260,7 @@ def site_show(place: _Place, name_of_site: str) -> None:
 
 @site.command("code")
 @click.argument("name_of_site", metavar="SITE")
-@click.option("--valid", type=Duration(sites.CODE_VALID_S_MAX), default="1h", show_default=True)
+@click.option("--valid", callback=_seconds(sites.CODE_VALID_S_MAX), default="1h", show_default=True)
 @click.pass_obj
 def site_code(place: _Place, name_of_site: str, valid: int) -> None:
     """Print a one-time enrolment code; it is not shown again."""
@@ -285,7 +280,7 @@ def site_revoke(place: _Place, name_of_site: str) -> None:
 
 @site.command("rotate")
 @click.argument("name_of_site", metavar="SITE")
-@click.option("--valid", type=Duration(sites.CODE_VALID_S_MAX), default="1d", show_default=True)
+@click.option("--valid", callback=_seconds(sites.CODE_VALID_S_MAX), default="1d", show_default=True)
 @click.pass_obj
 def site_rotate(place: _Place, name_of_site: str, valid: int) -> None:
     """Have the credential replaced without an outage.
@@ -338,25 +333,27 @@ def tariff() -> None:
 @tariff.command("put")
 @click.argument("name_of_site", metavar="SITE")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--name", help="The version's name; else the file's `id`.")
-@click.option("--from", "from_", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="In force from, UTC; else now.")
+@click.option(
+    "--from", "from_", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="In force from, UTC; else as the file says."
+)
 @click.pass_obj
-def tariff_put(place: _Place, name_of_site: str, file: Path, name: str | None, from_: datetime | None) -> None:
-    """Send a tariff (a JSON object, amounts in whole minor units) to a site."""
+def tariff_put(place: _Place, name_of_site: str, file: Path, from_: datetime | None) -> None:
+    """Send a tariff to a site: a JSON object with `id` and `effective_from_ms`, amounts in whole minor units."""
     if file.stat().st_size > TARIFF_BYTES_MAX:
         raise click.ClickException(f"{file}: more than {TARIFF_BYTES_MAX} bytes")
     try:
-        content = plain(file.read_bytes())
+        body = plain(file.read_bytes())
     except Malformed as error:
         raise click.ClickException(f"{file}: {error}") from error
-    key = name or content.get("id")
+    if from_ is not None:
+        body["effective_from_ms"] = int(from_.replace(tzinfo=UTC).timestamp()) * 1000
+    key = body.get("id")
     if not isinstance(key, str) or not key:
-        raise click.ClickException(f"{file}: no `id`; give the version a name with --name")
-    start = (from_ or datetime.now(UTC)).replace(tzinfo=UTC)
-    body = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    row = {"tariff": key, "effective_from_ms": int(start.timestamp()) * 1000, "body": body}
+        raise click.ClickException(f"{file}: `id`, the version's name, is missing")
+    if type(body.get("effective_from_ms")) is not int:
+        raise click.ClickException(f"{file}: `effective_from_ms` is missing; write it there or give --from")
     with place.connection() as connection:
-        seq = feed.put(connection, name_of_site, "tariff", key, row)
+        seq = feed.put(connection, name_of_site, "tariff", key, body)
     _say({"schema": "gatectl-central.tariff/1", "site": name_of_site, "tariff": key, "feed_seq": seq})
 
 
@@ -367,7 +364,7 @@ def tariff_put(place: _Place, name_of_site: str, file: Path, name: str | None, f
 @click.argument("lane")
 @click.option("--reason", required=True, help="Why; it is recorded.")
 @click.option("--by", required=True, help="Who; it is recorded.")
-@click.option("--valid", type=Duration(feed.COMMAND_VALID_S_MAX), default="30s", show_default=True)
+@click.option("--valid", callback=_seconds(feed.COMMAND_VALID_S_MAX), default="30s", show_default=True)
 @click.pass_obj
 def command(
     place: _Place, name_of_site: str, noun: str, verb: str, lane: str, reason: str, by: str, valid: int

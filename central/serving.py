@@ -33,10 +33,6 @@ class Serving:
     operator_token: str | None
     open_page: bool
 
-    @property
-    def loopback(self) -> bool:
-        return is_loopback(self.host)
-
 
 class _Server(uvicorn.Server):
     """Says when it accepts."""

@@ -292,8 +292,8 @@ class Ack(Message):
 class FeedRow:
     """The whole of one row of reference data; `body` None: the row is gone.
 
-    Kind "tariff": key is the version's name, body {"tariff": key, "effective_from_ms": …, "body": the tariff's canonical JSON
-    as text}, as in the fact tariff.applied.
+    Kind "tariff": key is the version's name, body the tariff as gatectl.domain.tariffs reads it, with `id` = key and
+    `effective_from_ms`; the site judges it.
     """
 
     seq: int

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from central.db.schema import alarms
@@ -26,12 +26,3 @@ def settle_sync(connection: Connection, site: str, code: str) -> bool:
     """A person has dealt with it; False if no such alarm is open."""
     mine = (alarms.c.site_id == site) & (alarms.c.source == SYNC) & (alarms.c.code == code) & alarms.c.open
     return connection.execute(update(alarms).where(mine).values(open=False)).rowcount > 0
-
-
-def open_count(connection: Connection, site: str) -> int:
-    """How many alarms of a site are open, from whatever source."""
-    return int(
-        connection.execute(
-            select(func.count()).select_from(alarms).where(alarms.c.site_id == site, alarms.c.open)
-        ).scalar_one()
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, union_all
+from sqlalchemy import Connection, Row, select, union_all
 
 from central.db.schema import duplicates, journal, positions, tickets
 from sync.chain import genesis, link
@@ -95,10 +95,3 @@ def ticket_rows(connection: Connection, site: str) -> Iterator[tuple[str, str, i
     asked = select(tickets.c.ticket, tickets.c.state, tickets.c.paid_minor).where(tickets.c.site_id == site)
     for row in connection.execute(asked):
         yield row.ticket, row.state, row.paid_minor
-
-
-def count(connection: Connection, site: str) -> int:
-    """How many distinct facts of a site are held."""
-    return int(
-        connection.execute(select(func.count()).select_from(journal).where(journal.c.site_id == site)).scalar_one()
-    )

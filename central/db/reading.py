@@ -18,15 +18,15 @@ PAGE_ROWS_MAX: Final = 200
 
 _TOTALS: Final = text(
     "SELECT (SELECT count(*) FROM tickets WHERE site_id = :site) AS tickets,"
-    " (SELECT count(*) FROM payments WHERE site_id = :site AND state IN ('COMPLETED', 'REFUNDED')) AS payments,"
-    " (SELECT coalesce(sum(paid_minor), 0)::bigint FROM tickets WHERE site_id = :site AND state <> 'lost')"
+    " (SELECT count(*) FROM payments WHERE site_id = :site AND state = 'COMPLETED') AS payments,"
+    " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM payments WHERE site_id = :site AND state = 'COMPLETED')"
     " AS paid_minor"
 )
 _OVERVIEW: Final = text(
     "SELECT s.site_id, s.name, s.installation IS NOT NULL AS enrolled, s.generation, p.seq, p.head, v.software,"
     " greatest(v.contact_at, CASE WHEN p.seq > 0 THEN p.updated_at END) AS contact_at, v.body AS vitals,"
     " coalesce(t.tickets, 0) AS tickets, coalesce(t.inside, 0) AS inside, coalesce(t.paid, '{}') AS paid,"
-    " (SELECT count(*) FROM payments WHERE site_id = s.site_id AND state IN ('COMPLETED', 'REFUNDED')) AS payments,"
+    " (SELECT count(*) FROM payments WHERE site_id = s.site_id AND state = 'COMPLETED') AS payments,"
     " (SELECT count(*) FROM (SELECT DISTINCT generation, seq FROM parked WHERE site_id = s.site_id) AS x) AS parked,"
     " now() AS now FROM sites s"
     " JOIN positions p ON p.site_id = s.site_id AND p.generation = s.generation"
@@ -75,7 +75,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What both ends must agree on. `paid_minor`: over all tickets but the lost, whose replacements carry the money."""
+    """What both ends must agree on, as `gatectl sync prove` counts it: payments that stand, and what they came to."""
 
     tickets: int
     payments: int
