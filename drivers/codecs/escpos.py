@@ -141,7 +141,7 @@ def _fit(char: str, codec: str) -> str:
     for candidate in (char, unicodedata.normalize("NFKD", char), _bare(char)):
         if candidate.isprintable() and _encodes(candidate, codec):
             return candidate
-    return " " if char.isspace() else "?"
+    return " " if char == "\t" or unicodedata.category(char) == "Zs" else "?"
 
 
 def _bare(char: str) -> str:
