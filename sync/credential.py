@@ -21,7 +21,7 @@ CREDENTIAL_BYTES_MAX = 16_384
 _SECRET = re.compile(r"[\x21-\x7e]{16,512}")
 
 
-class CredentialRefused(ValueError):  # noqa: N818  # `name` is what people and the CLI go by
+class CredentialRefused(ValueError):  # `name` is what people and the CLI go by
     """Raised for a credential file that cannot be used or made.
 
     `name`: credential-missing, credential-mode, credential-malformed, credential-exists, credential-unwritable.

@@ -20,7 +20,7 @@ WORDS = {
 }
 
 
-class EnrolmentFailed(Exception):  # noqa: N818  # `name` is what people and the CLI go by
+class EnrolmentFailed(Exception):  # `name` is what people and the CLI go by
     """Raised when no credential came. `name`: the office's problem (bad-code, expired-code, already-enrolled ...) or
     `unreachable`, after which the code may be spent or not."""
 

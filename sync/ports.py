@@ -12,7 +12,7 @@ from typing import Protocol
 from sync.records import Command, FeedRow, Record
 
 
-class StoreStopped(Exception):  # noqa: N818  # it names a state of the store, not a fault of the call
+class StoreStopped(Exception):  # it names a state of the store, not a fault of the call
     """Raised by a SyncStore whose writer has ended: nothing was written, and the caller's thread ends quietly."""
 
 

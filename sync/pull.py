@@ -90,6 +90,10 @@ class PullerMachine:
         query = f"epoch={self._epoch}&after={self._seq}&wait={FEED_WAIT_S_MAX}"
         return Ask(Request("GET", f"{base}/feed?{query}", total_ms=POLL_TOTAL_MS, answer_bytes_max=PAGE_BYTES_MAX))
 
+    def distrust(self) -> None:
+        """The cursor means nothing any more: take a snapshot next."""
+        self._snapshot = True
+
     def done(self) -> None:
         """The first thing owed is done."""
         step = self._owed.popleft()

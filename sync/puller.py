@@ -26,6 +26,7 @@ class Puller:
         self._machine, self._office, self._store, self._sink, self._clock = machine, office, store, sink, clock
         self._on_crash, self._vitals = on_crash, vitals
         self._stopping = threading.Event()
+        self._stale = threading.Event()
         self._thread = threading.Thread(target=self._run, name="puller", daemon=True)
         self._status = machine.status()
 
@@ -39,6 +40,11 @@ class Puller:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def resnapshot(self) -> None:
+        """Take everything anew after the poll under way: the office was restored, and may by now have given the numbers
+        up to our cursor to other rows."""
+        self._stale.set()
 
     @property
     def status(self) -> FeedStatus:
@@ -55,6 +61,9 @@ class Puller:
 
     def turn(self) -> None:
         """One step."""
+        if self._stale.is_set():
+            self._stale.clear()
+            self._machine.distrust()
         match self._machine.step(self._clock.monotonic_ms()):
             case Ask(request):
                 if self._vitals is not None and self._status.state is LinkState.ONLINE:

@@ -25,11 +25,11 @@ IDLE_S_MAX = 4.0
 """A connection unused for longer is not used again: uvicorn closes its end after 5 s."""
 
 
-class BadAddress(ValueError):  # noqa: N818  # read by people as the name of the fault
+class BadAddress(ValueError):  # read by people as the name of the fault
     """Raised for an office address that is not http(s)://host[:port]."""
 
 
-class PlainHttpRefused(ValueError):  # noqa: N818  # the same
+class PlainHttpRefused(ValueError):  # the same
     """Raised for an http:// address that is not this machine: the credential would travel in the clear."""
 
 

@@ -19,9 +19,12 @@ class Uploader:
         clock: Clock,
         *,
         on_crash: Callable[[Exception], None],
+        on_office_restored: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_office_restored` (give it `Puller.resnapshot`): the office holds less than it acknowledged."""
         self._machine, self._office, self._store, self._clock = machine, office, store, clock
-        self._on_crash = on_crash
+        self._on_crash, self._on_office_restored = on_crash, on_office_restored
+        self._rewinds = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
@@ -30,7 +33,7 @@ class Uploader:
     def start(self) -> None:
         self._thread.start()
 
-    def notify(self, seq: int) -> None:  # noqa: ARG002  # the store says which; the journal is asked anyway
+    def notify(self, seq: int) -> None:  # the store says which; the journal is asked anyway
         """Something was committed. Cheap, never blocks."""
         self._wake.set()
 
@@ -79,4 +82,7 @@ class Uploader:
         self._publish()
 
     def _publish(self) -> None:
+        if self._machine.rewinds > self._rewinds:
+            self._rewinds = self._machine.rewinds
+            self._on_office_restored()
         self._status = self._machine.status(self._clock.monotonic_ms())

@@ -232,3 +232,21 @@ def test_vitals_are_sent_now_and_then_and_may_be_lost() -> None:
 
     assert 1 == site._vitals.lost
     assert _current(office) == site.store.reference
+
+
+def test_an_office_that_was_restored_and_overtook_the_cursor_is_taken_anew() -> None:
+    """The office lost rows 2 and 3 and has written others under their numbers: by cursor alone nobody would notice."""
+    office = FakeOffice()
+    for n in range(3):
+        office.put("tariff", f"t{n}", {"n": n})
+    site = PullingSite(office)
+    site.turn(4)
+    del office.site.feed[1:]
+    for n in range(7, 9):
+        office.put("tariff", f"t{n}", {"n": n})
+    site.turn(4)
+    assert _current(office) != site.store.reference
+    site.puller.resnapshot()
+    site.turn(4)
+
+    assert _current(office) == site.store.reference

@@ -440,3 +440,16 @@ def test_a_gap_leads_back_to_what_the_office_holds() -> None:
 
     assert len(office.fact_ids()) == 600
     assert site.uploader.status.rewinds == 1
+
+
+def test_a_restored_office_is_told_to_the_feed() -> None:
+    """Once per rewind, so that reference data is taken anew."""
+    told: list[str] = []
+    site = _site(10)
+    site.settle()
+    site.office.site.journals[1] = site.office.site.journals[1][:4]
+    site.start()
+    site.uploader._on_office_restored = lambda: told.append("restored")
+    site.settle()
+
+    assert ["restored"] == told
