@@ -2,7 +2,7 @@
 
 Options of a device::
 
-    role = "terminal"                    # or "station"
+    role = "terminal"                    # or "station"; not given: what the model is called
     fresh_ms = 6000                      # a device that sent no heartbeat for so long is gone
 
 Its topics are `<topic_prefix of the port>/<name of the device>/request`, `/reply` and `/status`.
@@ -20,8 +20,6 @@ from drivers.options import Options, nearest
 from drivers.pay_station import StationEngine
 from drivers.pay_terminal import TerminalEngine
 
-MODELS: Final = ("json-1",)
-"""Version 1 of the protocol."""
 ROLES: Final[Mapping[str, str]] = {"terminal": "charge", "station": "station"}
 FRESH_MS: Final = 6_000
 """Three heartbeats."""
@@ -39,7 +37,7 @@ class PayMqtt:
 
     name = "pay-mqtt"
     link: Literal["serial", "mqtt"] = "mqtt"
-    models: Sequence[str] = MODELS
+    models: Sequence[str] = tuple(ROLES)
 
     def check(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> list[OptionFault]:
         faults = broker_options.check(port)
@@ -63,12 +61,13 @@ class PayMqtt:
 
 def _read(port: PortSpec, device: DeviceSpec, faults: list[OptionFault]) -> _Device:
     where = f"devices.{device.name}"
-    if device.model not in MODELS:
-        faults.append(OptionFault(f"{where}.model", f"{device.model!r} is no model", nearest(device.model, MODELS)))
+    if device.model not in ROLES:
+        hint = nearest(device.model, ROLES)
+        faults.append(OptionFault(f"{where}.model", f"{device.model!r} is not a model of pay-mqtt", hint))
     options = Options(where, device.options, faults)
-    if not options.has("role"):
-        options.fault("role", "is missing", " or ".join(ROLES))
-    role = options.one_of("role", "terminal", tuple(ROLES))
+    role = options.one_of("role", device.model if device.model in ROLES else "terminal", tuple(ROLES))
+    if device.model in ROLES and role != device.model:
+        options.fault("role", f"{role!r} is not what a {device.model} does")
     topic = f"{port.options.get('topic_prefix', TOPIC_PREFIX)}/{device.name}"
     if not plain_topic(topic):
         faults.append(OptionFault(where, f"{topic!r} is not a topic", "a device name of letters, digits and _.:-"))

@@ -219,6 +219,8 @@ class ShellyEngine:
             self._count("status-errors")
         elif now_ms - self._status_at_ms > STATUS_MS_MAX:
             self._count("status-late")
+        elif not self._plan.inputs.keys() <= shelly_rpc.states(reply.result).inputs.keys():
+            self._count("status-incomplete")
         else:
             self._take(reply.result)
             self._read_at_ms = now_ms

@@ -93,8 +93,11 @@ def notified(payload: bytes) -> Mapping[str, Any] | None:
 
 
 def pushed(topic: str, payload: bytes) -> Mapping[str, Any]:
-    """What `<id>/status/<component>` says, in the shape of a status. Raises Malformed."""
-    return {topic.rpartition("/")[2]: json_message.read(payload)}
+    """What `<id>/status/<component>` says, in the shape of a status; it is always whole. Raises Malformed."""
+    name, body = topic.rpartition("/")[2], json_message.read(payload)
+    if name.startswith("input:") and "state" not in body:
+        raise Malformed("an input has a state")
+    return {name: body}
 
 
 @dataclass(frozen=True, slots=True)
