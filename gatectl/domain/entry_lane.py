@@ -30,7 +30,7 @@ from gatectl.domain.lane import (
     TicketRetracted,
     View,
 )
-from gatectl.domain.lane_common import RESTING, arm_is_down, arming_usable, loops_trusted, settle, show
+from gatectl.domain.lane_common import STATION_FAILED, arm_is_down, arming_usable, loops_trusted, settle, show
 from gatectl.domain.lane_hand import stop_ticketing
 from gatectl.domain.lane_moves import may_close_for_next, start_closing, vend
 from gatectl.domain.lane_records import issued
@@ -129,7 +129,7 @@ def press_at_open_arm(turn: Turn, happened: ButtonPressed) -> None:
         show(turn, "Drive on")
 
 
-@handles(DeadlinePassed, P.PRINTING, P.OPENING, *RESTING)
+@handles(DeadlinePassed, P.PRINTING, P.OPENING)
 def present_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """A press that waited for the arm is served; a vehicle that stands here for too long is a stuck loop."""
     if turn.lane.asked is not None:
@@ -166,7 +166,7 @@ def _retract(turn: Turn, job: JobId) -> None:
     turn.do(RetractTicket(turn.lane.plan.lane, job))
 
 
-@on_loops(*RESTING)
+@on_loops(P.IDLE, *STATION_FAILED)
 def station_loops(turn: Turn, happened: LoopEvent) -> None:
     """The vehicle leaves before it has taken its ticket: the ticket is void, the arm never moved."""
     log_implausible(turn, happened)
@@ -209,13 +209,13 @@ def pulled(turn: Turn, happened: TicketPulled) -> None:
         _grant(turn)
 
 
-@handles(TicketRetracted, *RESTING)
+@handles(TicketRetracted, P.PRESENT, *STATION_FAILED)
 def retracted(turn: Turn, happened: TicketRetracted) -> None:
     if happened.job == turn.lane.job:
         _no_ticket(turn, VoidReason.NOT_TAKEN, "Ticket not taken\nPlease press again")
 
 
-@handles(PrintFailed, *RESTING)
+@handles(PrintFailed, P.PRESENT, *STATION_FAILED)
 def print_failed(turn: Turn, happened: PrintFailed) -> None:
     """A number whose paper may be out is burnt like one whose paper is not: both are refused at the exit."""
     if happened.job != turn.lane.job:
@@ -226,7 +226,7 @@ def print_failed(turn: Turn, happened: PrintFailed) -> None:
     _no_ticket(turn, reason, "No ticket printed\nPlease press again", happened.why)
 
 
-@handles(DeadlinePassed, *RESTING)
+@handles(DeadlinePassed, P.PRESENT, *STATION_FAILED)
 def print_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """The printer said nothing in time: paper may be out, or may come yet."""
     assert turn.lane.job is not None
@@ -234,7 +234,7 @@ def print_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     _no_ticket(turn, VoidReason.MAYBE_PRINTED, "No ticket printed\nPlease press again", "no answer in time")
 
 
-@handles(DeadlinePassed, *RESTING)
+@handles(DeadlinePassed, P.PRESENT, *STATION_FAILED)
 def take_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     assert turn.lane.job is not None
     _retract(turn, turn.lane.job)

@@ -27,7 +27,7 @@ from gatectl.domain.lane import (
     TicketRetracted,
     View,
 )
-from gatectl.domain.lane_common import RESTING, settle, show
+from gatectl.domain.lane_common import settle, show
 from gatectl.domain.lane_moves import intend, may_close_for_next, start_closing
 from gatectl.domain.lane_pay import (
     answer,
@@ -110,7 +110,7 @@ def read_at_open_arm(turn: Turn, happened: CodeWasRead) -> None:
     show(turn, "Drive on")
 
 
-@handles(DeadlinePassed, P.PAYING, P.OPENING, *RESTING)
+@handles(DeadlinePassed, P.PAYING, P.OPENING)
 def present_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """A code that waited for the arm is served. Occupied for too long may be a stuck loop; codes are served all the same."""
     text = turn.lane.asked

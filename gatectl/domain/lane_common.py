@@ -40,8 +40,10 @@ HELD: Final = "held-open"
 LOCKED: Final = "locked"
 FIRE: Final = "fire"
 
-RESTING: Final = frozenset({P.IDLE, P.PRESENT, P.HELD_OPEN, P.LOCKED, P.FIRE, P.OUT_OF_SERVICE})
-"""Where a lane can be when nothing is under way."""
+RESTING: Final = frozenset({P.IDLE, P.PRESENT, P.HELD_OPEN, P.LOCKED, P.OUT_OF_SERVICE})
+"""Where a lane can be when nothing is under way. Fire is entered by fire alone, and at start if it is still on."""
+STATION_FAILED: Final = frozenset({P.HELD_OPEN, P.OUT_OF_SERVICE})
+"""Where the end of the business at the station leads if arm, loops or devices failed meanwhile."""
 ARM_IS_DOWN: Final = frozenset({P.IDLE, P.PRESENT, P.PRINTING, P.PRESENTED, P.PAYING})
 """Phases in which the arm is down, or taken to be."""
 STANDS_OPEN: Final = frozenset({P.HELD_OPEN, P.FIRE})

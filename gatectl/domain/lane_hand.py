@@ -19,7 +19,7 @@ from gatectl.domain.facts import (
 )
 from gatectl.domain.lane import Arm, FireChanged, Hand, HandCommanded, LaneKind, Phase
 from gatectl.domain.lane_common import FIRE, HELD, LOCKED, NORMAL, RESTING, has_limits, settle, show
-from gatectl.domain.lane_moves import AFTER_OPENING, pulse_open, start_closing, vend
+from gatectl.domain.lane_moves import pulse_open, start_closing, vend
 from gatectl.domain.passage import restarted
 from gatectl.domain.table import Turn, handles, way_is_clear
 
@@ -89,7 +89,7 @@ def hand_while_starting(turn: Turn, happened: HandCommanded) -> None:
     _answer(turn, happened, "E-LANE-01", "the lane is starting: nothing moves until its inputs are known")
 
 
-@handles(HandCommanded, P.CLOSING, *AFTER_OPENING)
+@handles(HandCommanded, P.OPENING, P.PASSING, *RESTING)
 def hand(turn: Turn, happened: HandCommanded) -> None:
     if not happened.who.strip() or not happened.why.strip():
         _answer(turn, happened, "E-USE-01", "a name and a reason are needed")

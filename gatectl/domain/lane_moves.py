@@ -22,10 +22,8 @@ from gatectl.domain.facts import (
 from gatectl.domain.ids import TicketNumber, VendId
 from gatectl.domain.lane import Arm, Lane, LaneKind, Phase, Trust
 from gatectl.domain.lane_common import (
-    FIRE,
     HELD,
     NORMAL,
-    RESTING,
     arming_usable,
     closing_usable,
     has_limits,
@@ -45,8 +43,10 @@ SEEN = "seen"
 """`lane.answer` once the movement was confirmed by what was seen."""
 STAYS_UP = frozenset({LaneFault.FAILS_TO_CLOSE, LaneFault.ARM_FORCED, LaneFault.ARM_BROKEN, LaneFault.ARM_UNKNOWN})
 """Faults with which a lane that stands open does not close by itself when its loops are clear."""
-AFTER_OPENING = RESTING | {P.OPENING, P.OPEN, P.PASSING, P.CLOSING}
-"""Where the steps of an opening may lead."""
+OPENED = frozenset({P.OPEN, P.PASSING, P.HELD_OPEN})
+"""Where an arm that is up leads."""
+GIVEN_UP = frozenset({P.OUT_OF_SERVICE, P.HELD_OPEN, P.LOCKED})
+"""Where an arm that does not open leads."""
 
 
 # -- opening --------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def opened(turn: Turn) -> None:
 
 def go_on_open(turn: Turn) -> None:
     turn.lane = replace(turn.lane, tries=0)
-    if turn.lane.mode in (HELD, FIRE):
+    if turn.lane.mode == HELD:
         settle(turn)
     elif turn.lane.closing.clear and turn.lane.fresh:
         show(turn, "Drive on")
@@ -241,7 +241,7 @@ def waited_for_clear(turn: Turn) -> None:
         turn.raise_fault(LaneFault.LOOP_DEAD, "reset loop")
         passed_unseen(turn)
     lane = turn.lane
-    if lane.mode in (HELD, FIRE):
+    if lane.mode == HELD:
         settle(turn)
     elif has_limits(lane) and lane.arm is Arm.DOWN:
         came_down_alone(turn)
@@ -273,7 +273,7 @@ def _close(turn: Turn) -> None:
     lane, now = turn.lane, turn.now_mono_ms
     assert way_is_clear(lane), "nothing closes over a way that is not known clear"
     assert now - lane.way_since_mono_ms >= turn.timing.clear_ms, "clear, but not for long enough"
-    assert lane.mode not in (HELD, FIRE), "held open"
+    assert lane.mode != HELD, "held open"
     if not lane.plan.has_close:
         turn.go(P.CLOSING, turn.timing.pass_ms if has_limits(lane) else turn.timing.arm_ms)
         return

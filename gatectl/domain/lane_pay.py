@@ -12,7 +12,7 @@ from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, Query
 from gatectl.domain.facts import CodeRefused, LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
 from gatectl.domain.ids import JobId, PaymentId, TicketNumber
 from gatectl.domain.lane import DeadlinePassed, PaidElsewhere, Phase, Price, TerminalAnswered
-from gatectl.domain.lane_common import RESTING, settle, show
+from gatectl.domain.lane_common import STATION_FAILED, settle, show
 from gatectl.domain.lane_moves import vend
 from gatectl.domain.lane_shared import LoopEvent, log_implausible, on_loops
 from gatectl.domain.table import Turn, handles
@@ -147,7 +147,7 @@ def answer_at_station(turn: Turn, happened: TerminalAnswered) -> None:
         _paid(turn, price.ticket, "paid")
 
 
-@handles(TerminalAnswered, P.OPENING, *RESTING)
+@handles(TerminalAnswered, P.OPENING, P.PRESENT, *STATION_FAILED)
 def answer(turn: Turn, happened: TerminalAnswered) -> None:
     current = happened.payment == turn.lane.payment
     price = _answered(turn, happened)
@@ -179,7 +179,7 @@ def _not_paid(turn: Turn, text: str) -> None:
     settle(turn)
 
 
-@handles(DeadlinePassed, *RESTING)
+@handles(DeadlinePassed, P.PRESENT, *STATION_FAILED)
 def pay_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """No answer in time: ask what became of it; at last send the driver to a person, and keep asking behind their back."""
     lane = turn.lane
@@ -192,7 +192,7 @@ def pay_deadline(turn: Turn, happened: DeadlinePassed) -> None:
         _not_paid(turn, "No answer\nPlease call")
 
 
-@on_loops(*RESTING)
+@on_loops(P.IDLE, *STATION_FAILED)
 def paying_loops(turn: Turn, happened: LoopEvent) -> None:
     """The vehicle backs out while it pays: the payment is called off, and counts if it went through all the same."""
     log_implausible(turn, happened)
@@ -203,7 +203,7 @@ def paying_loops(turn: Turn, happened: LoopEvent) -> None:
         settle(turn)
 
 
-@handles(PaidElsewhere, P.OPENING, *RESTING)
+@handles(PaidElsewhere, P.OPENING, P.PRESENT, *STATION_FAILED)
 def paid_elsewhere(turn: Turn, happened: PaidElsewhere) -> None:
     """The cashier or the office took the money for the vehicle that waits here."""
     lane = turn.lane

@@ -45,7 +45,8 @@ from gatectl.domain.lane_common import (
 )
 from gatectl.domain.lane_hand import fire, hand
 from gatectl.domain.lane_moves import (
-    AFTER_OPENING,
+    GIVEN_UP,
+    OPENED,
     SEEN,
     STAYS_UP,
     await_clear,
@@ -109,9 +110,19 @@ def log_implausible(turn: Turn, happened: LoopEvent) -> None:
         observed(turn, Irregularity.IMPLAUSIBLE_ORDER, turn.lane.ticket)
 
 
-@on_loops(*RESTING)
+@on_loops(P.IDLE, P.PRESENT, P.OUT_OF_SERVICE)
 def rest_loops(turn: Turn, happened: LoopEvent) -> None:
     """At rest: a vehicle arrives, leaves, or passes a lane that is out of service."""
+    _at_rest(turn, happened)
+
+
+@on_loops()
+def locked_loops(turn: Turn, happened: LoopEvent) -> None:
+    """Locked: vehicles come and go, and nothing is offered to them."""
+    _at_rest(turn, happened)
+
+
+def _at_rest(turn: Turn, happened: LoopEvent) -> None:
     if _barred(turn.lane):
         log_implausible(turn, happened)
     else:
@@ -122,7 +133,7 @@ def rest_loops(turn: Turn, happened: LoopEvent) -> None:
     settle(turn)
 
 
-@on_loops(*AFTER_OPENING)
+@on_loops(P.PASSING)
 def opening_loops(turn: Turn, happened: LoopEvent) -> None:
     """Arm on its way up: a vehicle that passes already proves that it is open."""
     move = record_loop(turn, happened)
@@ -164,17 +175,34 @@ def _way_lost(turn: Turn) -> None:
 
 
 @on_loops(P.PASSING)
-def standing_loops(turn: Turn, happened: LoopEvent) -> None:
+def held_loops(turn: Turn, happened: LoopEvent) -> None:
     """The lane stands open: every passage is recorded, and the arm comes down once only the loops were holding it."""
+    move = _record_standing(turn, happened)
+    if _may_come_down(turn, move):
+        start_closing(turn)
+    else:
+        _watch_station(turn)
+
+
+@on_loops()
+def fire_loops(turn: Turn, happened: LoopEvent) -> None:
+    """Every passage is recorded, none is certain, and nothing closes."""
+    _record_standing(turn, happened)
+    _watch_station(turn)
+
+
+def _record_standing(turn: Turn, happened: LoopEvent) -> Move:
     was_on = turn.lane.track.a
     move = record_loop(turn, happened)
     if was_on and not turn.lane.track.a and not closing_usable(turn.lane):
         passed_unseen(turn, held=True)
     else:
         follow_moves(turn, move)
-    if _may_come_down(turn, move):
-        start_closing(turn)
-        return
+    return move
+
+
+def _watch_station(turn: Turn) -> None:
+    """A vehicle that has a ticket and is off the loops without having passed is backing out."""
     lane = turn.lane
     waits = lane.ticket is not None and lane.arming.clear and lane.closing.clear and lane.track.on_line == 0
     turn.go(lane.phase, backing_ms(lane) if waits else None)
@@ -182,7 +210,7 @@ def standing_loops(turn: Turn, happened: LoopEvent) -> None:
 
 def _may_come_down(turn: Turn, move: Move) -> bool:
     lane = turn.lane
-    if lane.phase is not P.HELD_OPEN or lane.mode == HELD or not way_is_clear(lane):
+    if lane.mode == HELD or not way_is_clear(lane):
         return False
     if not lane.faults & STAYS_UP:
         return True
@@ -192,7 +220,7 @@ def _may_come_down(turn: Turn, move: Move) -> bool:
 # -- the arm ----------------------------------------------------------------------------------------------------------
 
 
-@handles(ArmMoved, *RESTING)
+@handles(ArmMoved, P.HELD_OPEN, P.OUT_OF_SERVICE)
 def rest_arm(turn: Turn, happened: ArmMoved) -> None:
     """At rest nothing here moves the arm: what moves it is a person at the barrier, or a vend that was given up as unknown."""
     record_arm(turn, happened)
@@ -200,7 +228,14 @@ def rest_arm(turn: Turn, happened: ArmMoved) -> None:
     settle(turn)
 
 
-@handles(ArmMoved, P.PASSING, P.OPEN, *RESTING)
+@handles(ArmMoved, P.HELD_OPEN)
+def locked_arm(turn: Turn, happened: ArmMoved) -> None:
+    record_arm(turn, happened)
+    _seen_up_unasked(turn)
+    settle(turn)
+
+
+@handles(ArmMoved, P.IDLE, P.PRESENT, P.LOCKED, *OPENED)
 def out_of_service_arm(turn: Turn, happened: ArmMoved) -> None:
     """An arm that was given up and is seen up after all lets its vehicle through."""
     given_up = LaneFault.FAILS_TO_OPEN in turn.lane.faults and turn.lane.answer != SEEN
@@ -224,7 +259,7 @@ def _seen_up_unasked(turn: Turn) -> None:
         turn.raise_fault(LaneFault.ARM_FORCED, "up without a vend")
 
 
-@handles(ArmMoved, *AFTER_OPENING)
+@handles(ArmMoved, *OPENED)
 def opening_arm(turn: Turn, happened: ArmMoved) -> None:
     record_arm(turn, happened)
     if turn.lane.arm is Arm.UP:
@@ -268,7 +303,7 @@ def closing_arm(turn: Turn, happened: ArmMoved) -> None:
             await_clear(turn)
 
 
-@handles(ArmMoved, *RESTING)
+@handles(ArmMoved, P.IDLE, P.PRESENT, P.LOCKED, P.OUT_OF_SERVICE)
 def held_arm(turn: Turn, happened: ArmMoved) -> None:
     record_arm(turn, happened)
     if turn.lane.arm is Arm.UP and turn.lane.vend is not None and turn.lane.answer != SEEN:
@@ -290,7 +325,7 @@ def fire_arm(turn: Turn, happened: ArmMoved) -> None:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-@handles(ArmAnswered, *AFTER_OPENING)
+@handles(ArmAnswered, *OPENED, *GIVEN_UP)
 def opening_answer(turn: Turn, happened: ArmAnswered) -> None:
     """Confirmed means that the output was read back; where there are limit switches, only they say that the arm is up."""
     lane = turn.lane
@@ -337,14 +372,14 @@ def standing_answer(turn: Turn, happened: ArmAnswered) -> None:
 # -- deadlines ---------------------------------------------------------------------------------------------------------
 
 
-@handles(DeadlinePassed, *RESTING)
+@handles(DeadlinePassed, P.OUT_OF_SERVICE)
 def idle_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """The closing loop has been occupied with the arm down for too long."""
     turn.raise_fault(LaneFault.CLOSING_LOOP_STUCK, f"occupied for {turn.timing.stuck_ms} ms with the arm down")
     settle(turn)
 
 
-@handles(DeadlinePassed, *AFTER_OPENING)
+@handles(DeadlinePassed, *OPENED, *GIVEN_UP)
 def opening_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     """The limit switch did not say "up" in time: read back what is known, and repeat only what is known not to have acted."""
     lane = turn.lane
@@ -386,7 +421,7 @@ def standing_deadline(turn: Turn, happened: DeadlinePassed) -> None:
 # -- devices and contacts ----------------------------------------------------------------------------------------------
 
 
-@handles(ArmBroke, *RESTING)
+@handles(ArmBroke, P.HELD_OPEN, P.OUT_OF_SERVICE)
 def boom(turn: Turn, happened: ArmBroke) -> None:
     record_boom(turn, happened)
     if turn.lane.phase in AT_REST:
@@ -411,7 +446,7 @@ def terminal(turn: Turn, happened: TerminalChanged) -> None:
         turn.do(*(QueryPayment(turn.lane.plan.lane, payment) for payment, _ in turn.lane.pending))
 
 
-@handles(DeviceAvailabilityChanged, P.PASSING, *RESTING)
+@handles(DeviceAvailabilityChanged, P.IDLE, P.PRESENT, P.PASSING, P.HELD_OPEN, P.OUT_OF_SERVICE)
 def device(turn: Turn, happened: DeviceAvailabilityChanged) -> None:
     """Like the readings that it takes with it: an arm that is coming down over an unseen loop goes up again."""
     record_device(turn, happened)
@@ -439,7 +474,11 @@ def shared_rows(phases: frozenset[Phase]) -> dict[Pair, Handler]:
         **everywhere(phases - {P.STARTING}, boom, door, printer, terminal, device, hand, fire),
         **everywhere(AT_REST, *rest_loops, rest_arm),
         **everywhere(station, busy_arm),
-        **everywhere(stands, *standing_loops, standing_deadline),
+        (P.LOCKED, ArmMoved): locked_arm,
+        **everywhere(frozenset({P.LOCKED}), *locked_loops),
+        **everywhere(frozenset({P.HELD_OPEN}), *held_loops),
+        **everywhere(frozenset({P.FIRE}), *fire_loops),
+        **everywhere(stands, standing_deadline),
         **everywhere(late, standing_answer),
         (P.OUT_OF_SERVICE, ArmMoved): out_of_service_arm,
         (P.HELD_OPEN, ArmMoved): held_arm,

@@ -107,19 +107,19 @@ def _did_not_pass(turn: Turn) -> None:
     turn.lane = replace(turn.lane, ticket=None, fresh=False)
 
 
-@on_loops(*RESTING)
+@on_loops(P.FIRE, *RESTING)
 def starting_loops(turn: Turn, happened: LoopEvent) -> None:
     record_loop(turn, happened)
     _ready(turn)
 
 
-@handles(ArmMoved, *RESTING)
+@handles(ArmMoved, P.FIRE, *RESTING)
 def starting_arm(turn: Turn, happened: ArmMoved) -> None:
     record_arm(turn, happened)
     _ready(turn)
 
 
-@handles(DeadlinePassed, *RESTING)
+@handles(DeadlinePassed, P.FIRE, *RESTING)
 def starting_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     _begin(turn)
 
