@@ -13,7 +13,8 @@ Endpoints (all under `/sync/v1`, `Authorization: Bearer CREDENTIAL`, errors are 
     POST /enrolments                          {"schema":"gatectl.enrol/1","site","code","software"} -> 201 Enrolled
          problems: 403 bad-code, 403 expired-code, 409 already-enrolled (the code was used)
     POST /sites/{site}/hello                  Hello -> 200 Welcome
-    POST /sites/{site}/generations            {"schema":"gatectl.generation/1","after":gen,"installation","reason"} -> 201 {"generation":n}
+    POST /sites/{site}/generations            {"schema":"gatectl.generation/1","after":gen,"installation","reason"}
+                                              -> 201 {"generation":n}
     POST /sites/{site}/journal/{generation}   NDJSON, Content-Encoding zstd | gzip | identity,
          headers Gatectl-Installation, Gatectl-First, Gatectl-Count, Gatectl-Prev (hex), Gatectl-Head (hex) -> 200 Ack
          problems: 409 gap (member "expected": next seq wanted), 409 fork, 409 fenced, 403 not-enrolled, 404 unknown-site,

@@ -7,7 +7,7 @@ from enum import StrEnum
 class LinkState(StrEnum):
     NEVER = "never"  # no word from the office since this process started
     ONLINE = "online"
-    BACKING_OFF = "backing-off"
+    BACKING_OFF = "backing-off"  # trying again, or finding out where both ends stand
     STOPPED = "stopped"  # waits for a person; `reason` names why
 
 

@@ -455,7 +455,8 @@ class UploaderMachine:
         elif self._contact_ms is None:
             state = LinkState.NEVER
         else:
-            state = LinkState.BACKING_OFF if self._backoff.failures else LinkState.ONLINE
+            agreed = self._phase is _Phase.PUSH and not self._backoff.failures
+            state = LinkState.ONLINE if agreed else LinkState.BACKING_OFF
         return UploadStatus(
             at_ms=now_ms,
             state=state,
