@@ -50,7 +50,7 @@ from drivers.options import LineOptions
 
 STALE_AFTER_MISSES: Final = 3
 LOST_AFTER_MISSES: Final = 8
-STALE_MS: Final = 1_500
+STALE_MS: Final = 1_000
 """An input that was not read for so long is stale, whoever kept the line busy."""
 QUIET_MS_MAX: Final = 250
 PROBE_MS: Final = 1_000

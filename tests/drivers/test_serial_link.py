@@ -126,7 +126,7 @@ def test_an_order_goes_out_and_its_answer_comes_back(terminal: Terminal, running
     heard = os.read(terminal.master, 100)
     os.write(terminal.master, b"!")
 
-    assert b"hello" == heard
+    assert heard == b"hello"
     assert Result.CONFIRMED is running.seen.answered("o1")
 
 
@@ -146,7 +146,7 @@ def test_the_port_is_free_again_after_close(terminal: Terminal, running: Running
     flags = termios.tcgetattr(port.fileno())[0]
     port.close()
 
-    assert 0 == flags & (termios.IXON | termios.IXOFF)
+    assert flags & (termios.IXON | termios.IXOFF) == 0
 
 
 def test_a_vanished_port_is_reported_once_and_opened_again(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_a_vanished_port_is_reported_once_and_opened_again(tmp_path: Path) -> No
         first.close()
         second.close()
 
-    assert [True, False, True, False] == seen.healths()
-    assert 2 == engine.losses
+    assert seen.healths() == [True, False, True, False]
+    assert engine.losses == 2
 
 
 def test_an_order_for_a_port_that_is_away_is_refused(tmp_path: Path) -> None:
@@ -185,17 +185,17 @@ def test_an_order_for_a_port_that_is_away_is_refused(tmp_path: Path) -> None:
     bus.close()
 
     assert Result.REFUSED is result
-    assert b"" == engine.write
+    assert engine.write == b""
 
 
 def test_an_order_in_flight_when_the_port_vanishes_is_unknown(terminal: Terminal, running: Running) -> None:
     """The engine forgot it; the link answers in its place."""
     running.bus.order("d", Show("o1", "x", 0))
-    assert b"x" == os.read(terminal.master, 10)
+    assert os.read(terminal.master, 10) == b"x"
     terminal.close()
 
     assert Result.UNKNOWN is running.seen.answered("o1")
-    assert 1 == running.bus.counters()["link-orders-left-open"]
+    assert running.bus.counters()["link-orders-left-open"] == 1
 
 
 def test_the_queue_is_bounded_and_what_is_on_top_is_refused_at_once(running: Running) -> None:
@@ -205,7 +205,7 @@ def test_the_queue_is_bounded_and_what_is_on_top_is_refused_at_once(running: Run
     running.bus.order("d", Show("o0", "again", 0))
 
     assert Outcome("d", f"o{ORDERS_WAITING_MAX}", Result.REFUSED, "queue full") in running.seen.signals
-    assert 1 == running.bus.counters()["link-orders-repeated"]
+    assert running.bus.counters()["link-orders-repeated"] == 1
 
 
 def test_an_unknown_device_is_refused(running: Running) -> None:
@@ -223,7 +223,7 @@ def test_an_order_is_answered_once_even_if_the_engine_answers_twice(terminal: Te
     os.write(terminal.master, b"!")
     eventually("the second answer", lambda: running.bus.counters().get("link-outcomes-unasked") == 1)
 
-    assert [Result.CONFIRMED] == running.seen.outcomes("o1")
+    assert running.seen.outcomes("o1") == [Result.CONFIRMED]
 
 
 def test_a_peer_that_does_not_read_neither_blocks_nor_spins(terminal: Terminal, running: Running) -> None:
@@ -234,8 +234,36 @@ def test_a_peer_that_does_not_read_neither_blocks_nor_spins(terminal: Terminal, 
     spent_s = time.process_time() - cpu
 
     assert Result.UNKNOWN is running.seen.answered("o1")
-    assert 1 == running.bus.counters()["link-write-stalled"]
+    assert running.bus.counters()["link-write-stalled"] == 1
     assert spent_s < 0.7, "the thread span while nothing could be written"
+
+
+def test_what_waited_to_be_written_is_never_sent_when_the_port_is_back(tmp_path: Path) -> None:
+    """Half of an order is still in our buffer when the cable is pulled: it must not reach the device later."""
+    first, second = Terminal.new(), Terminal.new()
+    path = tmp_path / "port"
+    path.symlink_to(first.path)
+    engine, seen = EchoingEngine(), Witness()
+    bus = SerialBus("p", line(path), engine, ["d"], jitter=random.Random(1))
+    bus.start(seen)
+    try:
+        seen.wait_for("the port open", lambda signals: Health("d", up=True) in signals)
+        bus.order("d", Show("old", "x" * (WRITE_WAITING_BYTES_MAX - 1), 0))
+        eventually("a part of it written", lambda: bus.counters().get("link-bytes-out", 0) > 0)
+        path.unlink()
+        path.symlink_to(second.path)
+        since = len(seen.signals)
+        first.close()
+        seen.wait_for("the port back", lambda signals: Health("d", up=True) in signals, since)
+        bus.order("d", Show("new", "y", 0))
+        heard = os.read(second.master, 10)
+    finally:
+        bus.close()
+        first.close()
+        second.close()
+
+    assert heard == b"y"
+    assert seen.answered("old") is Result.UNKNOWN
 
 
 def test_too_much_to_write_gives_the_port_up(running: Running) -> None:
@@ -294,7 +322,7 @@ def test_the_tap_sees_every_chunk(terminal: Terminal) -> None:
     seen.answered("o1")
     bus.close()
 
-    assert [("out", b"out"), ("in", b"in")] == chunks
+    assert chunks == [("out", b"out"), ("in", b"in")]
 
 
 class Parrot:
@@ -355,8 +383,11 @@ def test_every_fault_of_a_line_is_named_at_once() -> None:
     faults: list[OptionFault] = []
     read_line(PortSpec("rs485", "serial", {"baud": 9601, "parity": "evn", "stop_bits": 3, "stopbits": 1}), faults)
 
-    assert ["ports.rs485.path", "ports.rs485.baud", "ports.rs485.parity", "ports.rs485.stop_bits"] == [
-        fault.where for fault in faults[:4]
+    assert [fault.where for fault in faults[:4]] == [
+        "ports.rs485.path",
+        "ports.rs485.baud",
+        "ports.rs485.parity",
+        "ports.rs485.stop_bits",
     ]
-    assert "did you mean 'even'?" == faults[2].hint
+    assert faults[2].hint == "did you mean 'even'?"
     assert OptionFault("ports.rs485.stopbits", "is not an option", "did you mean 'stop_bits'?") == faults[4]
