@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from config.faults import Complaint, did_you_mean, listing, nearest
+from config.faults import Complaint, did_you_mean, listing
 from config.files import Key, dotted
 
 Raw = Mapping[str, Any]
@@ -182,8 +182,7 @@ def _roles(lane: Raw, wiring: Raw, index: int) -> Iterator[Complaint]:
     if isinstance(kind, str):
         needed += NEEDED_BY_KIND.get(kind, ())
     for role in needed:
-        misspelt = nearest(role, [word for word in wiring if word not in _ROLES])
-        if role not in wiring and misspelt is None:
+        if role not in wiring:
             what = layout if role in NEEDED.get(str(layout), ()) else kind
             yield Complaint(("lanes", index, "wiring", role), "nothing", f"a point: lane {name} is a {what} lane")
 

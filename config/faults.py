@@ -65,9 +65,11 @@ class SiteFileRefused(Exception):  # an answer to whoever wrote the file, not a 
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be."""
+    """The known word that `word` was probably meant to be: the same letters in another order first, then the most alike."""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    low = word.lower()
+    swapped = [name for name in by_lower if sorted(name) == sorted(low)]
+    close = get_close_matches(low, swapped, n=1, cutoff=0.0) or get_close_matches(low, by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 

@@ -22,7 +22,7 @@ from pydantic_settings import (
 from config import places
 from config.faults import Fault, SiteFileRefused
 from config.files import Tables, read_tables
-from config.wording import complaints_of
+from config.wording import complaints_of, without_echoes
 
 SPEED_MAX = 1_000
 TABLE = "daemon"
@@ -107,7 +107,8 @@ class Settings(BaseSettings):
             values: dict[str, Any] = {**given, TABLE: table}
             return cls(**values), tables, given
         except ValidationError as error:
-            found = complaints_of(error, cls, {**table, **given})
+            raw = {**table, **given}
+            found = without_echoes(complaints_of(error, cls, raw), raw)
             at = [tables.fault(wrong.under(TABLE)) for wrong in found]
             raise SiteFileRefused([_blamed(fault, given) for fault in at]) from error
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from config import checks
 from config.faults import Complaint, Fault, SiteFileRefused
 from config.files import Key, Tables, read_tables
-from config.wording import complaints_of
+from config.wording import complaints_of, without_echoes
 
 SPOTS_MAX = 200_000
 """Spots of one site."""
@@ -231,7 +231,7 @@ def site_of(tables: Tables, further: Further | None = None) -> Site:
             rest, kept = (site, {}) if site is not None else _salvaged(raw)
             if rest is not None:
                 wrong += [_moved(complaint, kept) for complaint in further(rest)]
-        faults += [tables.fault(complaint) for complaint in wrong]
+        faults += [tables.fault(complaint) for complaint in without_echoes(wrong, raw)]
     if faults:
         raise SiteFileRefused(sorted(set(faults), key=lambda fault: (fault.file, fault.line or 0, fault.where)))
     assert site is not None

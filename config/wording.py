@@ -1,6 +1,7 @@
 """pydantic's errors in plain words: the place, what was found, what was expected, the nearest valid key."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from typing import Any, get_args
 
@@ -32,6 +33,7 @@ _EXPECTED: Mapping[str, str] = {
     "model_attributes_type": "a table",
     "string_too_short": "a text that is not empty",
 }
+_MEANT = re.compile(r"did you mean '?([A-Za-z0-9_-]+)'?\?")
 VALUE_CHARS_MAX = 60
 
 
@@ -47,26 +49,38 @@ def described(value: object) -> str:
 
 
 def complaints_of(error: ValidationError, model: type[BaseModel], raw: Mapping[str, Any]) -> list[Complaint]:
-    """One complaint per mistake. A key that is missing because it was misspelt is one mistake, not two."""
-    items = error.errors(include_url=False)
-    missing = {_key(item["loc"]) for item in items if item["type"] == "missing"}
-    complaints: list[Complaint] = []
-    explained: set[Key] = set()
-    for item in items:
+    """One complaint for each thing that pydantic found."""
+    complaints = []
+    for item in error.errors(include_url=False):
         key = _key(item["loc"])
         if item["type"] == "extra_forbidden":
-            word, around = str(key[-1]), key[:-1]
-            known = _keys(model, around)
-            close = nearest(word, known)
-            if close is not None:
-                explained.add((*around, close))
+            word, known = str(key[-1]), _keys(model, key[:-1])
             complaints.append(Complaint(key, f"the unknown key {word!r}", _one_of(known), did_you_mean(word, known)))
-    for item in items:
-        key = _key(item["loc"])
-        if item["type"] == "extra_forbidden" or (item["type"] == "missing" and key in explained & missing):
-            continue
-        complaints.append(_missing(key, raw) if item["type"] == "missing" else _wrong(key, dict(item)))
+        elif item["type"] == "missing":
+            complaints.append(_missing(key, raw))
+        else:
+            complaints.append(_wrong(key, dict(item)))
     return complaints
+
+
+def without_echoes(complaints: Iterable[Complaint], raw: Mapping[str, Any]) -> list[Complaint]:
+    """A key that is missing because it was misspelt is one mistake: its absence is not told a second time."""
+    found = list(complaints)
+    meant = {
+        (*wrong.key[:-1], said[1])
+        for wrong in found
+        if (said := _MEANT.search(wrong.hint)) and _is_there(wrong.key, raw)
+    }
+    return [wrong for wrong in found if wrong.key not in meant or _is_there(wrong.key, raw)]
+
+
+def _is_there(key: Key, raw: Any) -> bool:
+    for part in key:
+        try:
+            raw = raw[part]
+        except (LookupError, TypeError):
+            return False
+    return True
 
 
 def _one_of(words: list[str]) -> str:

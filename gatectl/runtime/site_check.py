@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from config.checks import WHOLE_DEVICE_ROLES
 from config.faults import Complaint, did_you_mean, listing
 from config.files import Key
 from config.site import Site, load_site
@@ -125,7 +126,7 @@ def _capabilities(site: Site, families: Mapping[str, Family]) -> Iterator[Compla
             can[name] = family.capabilities(spec)
     for index, lane in enumerate(site.lanes):
         for role, (device, point) in lane.wiring.points().items():
-            if device in can:
+            if device in can and (point or role in WHOLE_DEVICE_ROLES):
                 yield from _role(("lanes", index, "wiring", role), ABILITIES[role], can[device], device, point)
     for index, station in enumerate(site.stations):
         if station.device in can:
@@ -141,7 +142,7 @@ def _role(
         yield Complaint(key, found, f"one of {listing(fitting)}", did_you_mean(point, fitting))
     elif can[point].isdisjoint(needed):
         shown = f"{device}/{point}" if point else device
-        yield Complaint(key, f"{shown!r}, which can {listing(can[point])}", _MEANINGS[needed[0]])
+        yield Complaint(key, f"{shown!r}, good for {listing(can[point])}", _MEANINGS[needed[0]])
 
 
 def _tariffs(site: Site) -> Iterator[Complaint]:
