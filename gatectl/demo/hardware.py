@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from drivers.modbus_io import PROFILES
+from drivers.modbus_io import profiles
 from drivers.sim.broker import Broker
 from drivers.sim.code_reader import SimulatedReader
 from drivers.sim.escpos import Printed, SimulatedPrinter
 from drivers.sim.modbus_io import SimulatedLine, SimulatedModule
-from drivers.sim.pay_mqtt import SimulatedTerminal
+from drivers.sim.pay_mqtt import SimulatedTerminal, TerminalTwin
 from drivers.sim.pty import PtyPeer
 from drivers.sim.shelly import Act, ShellyTwin, SimulatedShelly
 
@@ -29,6 +29,8 @@ SHELLY_INPUTS: Final = {
     "arm_up": ("relay", 0),
     "arm_down": ("relay", 1),
 }
+NORMALLY_CLOSED: Final = frozenset({"closing", "reset"})
+"""Wired so that a broken wire reads as a vehicle under the arm."""
 OUTPUTS: Final = ("open", "close")
 SENSE_MS: Final = 60
 """Real ms that a contact must last for every simulated device to pass it on."""
@@ -106,7 +108,8 @@ class Plant:
         for lane in ("OUT-1", "OUT-2"):
             reader = SimulatedReader()
             self._readers[lane] = (self._pty(f"reader-{lane}", reader), reader)
-            terminal = SimulatedTerminal(f"demo/pay/term-{lane}", self.broker.options)
+            twin = TerminalTwin(f"gatectl/term-{lane}")
+            terminal = SimulatedTerminal(f"sim-term-{lane}", twin, self.broker.options)
             terminal.power_on()
             self._stack.callback(terminal.power_off)
         self._shelly("IN-3", "i4", 4, 0)
@@ -121,7 +124,7 @@ class Plant:
         return self._stack.enter_context(PtyPeer(device, self.folder / name))  # type: ignore[arg-type]  # each is one
 
     def _line(self, name: str, lanes: dict[str, int]) -> None:
-        profile = PROFILES["waveshare-io-8ch"]
+        profile = profiles()["waveshare-io-8ch"]
         modules = {}
         for lane, address in lanes.items():
             modules[lane] = SimulatedModule(profile, address, self._on_output(lane))
@@ -153,13 +156,14 @@ class Plant:
     # -- what the street does ---------------------------------------------------------------------------------------
 
     def contact(self, lane: str, role: str, on: bool) -> None:
+        closed = on != (role in NORMALLY_CLOSED)
         if lane in self._modules:
             peer, module = self._modules[lane]
             with peer.changing():
-                module.inputs[INPUTS.index(role)] = on
+                module.inputs[INPUTS.index(role)] = closed
         elif role in SHELLY_INPUTS:
             part, number = SHELLY_INPUTS[role]
-            self._shellies[lane, part].set_input(number, on)
+            self._shellies[lane, part].set_input(number, closed)
 
     def take_ticket(self, lane: str) -> str | None:
         peer, printer = self._printers[lane]
@@ -189,8 +193,10 @@ class Plant:
             model = "epson-tm-t88" if lane == "IN-3" else "custom-kpm216"
             lines.append(_device(f"printer-{lane}", "escpos", model, f"printer-{lane}"))
         for lane in ("OUT-1", "OUT-2"):
-            lines.append(_device(f"reader-{lane}", "code-reader", "generic-line", f"reader-{lane}", "repeat_ms = 200\n"))
-            lines.append(_device(f"term-{lane}", "pay-mqtt", "generic", "broker", 'role = "terminal"\nprefix = "demo/pay"\n'))
+            lines.append(
+                _device(f"reader-{lane}", "code-reader", "generic-line", f"reader-{lane}", "repeat_ms = 200\n")
+            )
+            lines.append(_device(f"term-{lane}", "pay-mqtt", "terminal", "broker"))
         lines += [_lane("IN-1", "entry", "two-loop"), _lane("IN-2", "entry", "two-loop"), _SHELLY_LANE]
         lines += [_lane("OUT-1", "exit", "two-loop"), _lane("OUT-2", "exit", "three-loop")]
         return "\n".join(lines)
@@ -246,6 +252,7 @@ lost_ticket_minor = 2400
 kind = "mqtt"
 host = "127.0.0.1"
 port = {port}
+topic_prefix = "gatectl"
 """
 _SHELLIES: Final = """\
 [devices.shelly-i4]
@@ -253,7 +260,10 @@ driver = "shelly"
 model = "plus-i4"
 port = "broker"
 id = "shelly-i4"
-inputs = { di0 = { shortest_ms = 60 }, di1 = { shortest_ms = 60 }, di2 = { mode = "pulse", shortest_ms = 60 } }
+[devices.shelly-i4.inputs]
+di0 = { shortest_ms = 60 }
+di1 = { shortest_ms = 60, polarity = "normally-closed", fail_safe = true }
+di2 = { shortest_ms = 60, mode = "pulse" }
 
 [devices.shelly-relay]
 driver = "shelly"
@@ -289,10 +299,13 @@ def _device(name: str, driver: str, model: str, port: str, more: str = "") -> st
 
 
 def _module(lane: str, port: str, address: int, third_loop: bool) -> str:
-    contact = "{ shortest_ms = 60, clear_after_ms = 30 }"
-    inputs = [f"di{number} = {contact}" for number in (0, 1, 3, 4, *((5,) if third_loop else ()))]
-    button = 'di2 = { mode = "pulse", shortest_ms = 60 }'
-    more = f"address = {address}\ninputs = {{ {', '.join([*inputs, button])} }}\n"
+    safe = ', polarity = "normally-closed", fail_safe = true'
+    inputs = [
+        f"di{number} = {{ shortest_ms = 60, clear_after_ms = 30{safe if number in (1, 5) else ''} }}"
+        for number in (0, 1, 3, 4, *((5,) if third_loop else ()))
+    ]
+    inputs.append('di2 = { shortest_ms = 60, mode = "pulse" }')
+    more = f"address = {address}\n[devices.io-{lane}.inputs]\n" + "\n".join(inputs) + "\n"
     return _device(f"io-{lane}", "modbus-io", "waveshare-io-8ch", port, more)
 
 

@@ -132,9 +132,9 @@ def build_link(
         return Transport(credential.office, credential=credential.credential, ca_file=ca_file, software=software)
 
     identity = Identity(credential.site, credential.installation, credential.generation, boot_id, software)
-    machine = UploaderMachine(identity, reader, random.Random(), wall_ms=lambda: time.time_ns() // 1_000_000)  # noqa: S311  # spreads retries
-    uploader = Uploader(machine, transport(), writes, clock, on_crash=crashed)
     polling = transport()
     pulling = PullerMachine(credential.site, reader.feed_cursor(), random.Random())  # noqa: S311  # spreads retries
     puller = Puller(pulling, polling, writes, news, clock, on_crash=crashed, vitals=VitalsSender(polling, vitals))
+    machine = UploaderMachine(identity, reader, random.Random(), wall_ms=lambda: time.time_ns() // 1_000_000)  # noqa: S311  # spreads retries
+    uploader = Uploader(machine, transport(), writes, clock, on_crash=crashed, on_office_restored=puller.resnapshot)
     return Link(uploader, puller, reader, None, clock.monotonic_ms())

@@ -35,7 +35,7 @@ from gatectl.runtime.link import Link
 from gatectl.runtime.paper import test_document
 from gatectl.runtime.requests import Requests, TooManyRequests
 from gatectl.runtime.watchers import Watchers
-from gatectl.runtime.wiring import Wiring
+from gatectl.runtime.wiring import LaneWires, Wiring
 from gatectl.store.loading import taken_of
 from gatectl.store.reading import Mirror
 from sync.records import Vitals
@@ -71,12 +71,10 @@ class SiteDesk:
         except CoreStopped as stopped:
             raise Refused("E-BUSY-01", str(stopped)) from stopped
 
-    def _lane_row(self, site: Site, mirror: Mirror, lane: LaneId) -> panel.Plain:
-        wires = next(wires for wires in self.wiring.lanes if wires.lane == lane)
-        printer = None
-        if "printer" in wires.roles:
-            printer = self._printer_row(wires.roles["printer"][0])
-        return panel.lane_row(site.lanes[lane], panel.lane_faults(site, lane), printer, mirror.last_event(lane))
+    def _lane_row(self, site: Site, wires: LaneWires, last: panel.Plain | None) -> panel.Plain:
+        """On the core's thread: nothing here touches a disk."""
+        printer = self._printer_row(wires.roles["printer"][0]) if "printer" in wires.roles else None
+        return panel.lane_row(site.lanes[wires.lane], panel.lane_faults(site, wires.lane), printer, last)
 
     def _printer_row(self, device: str) -> panel.Plain:
         status = self.wiring.last_status.get(device)
@@ -91,9 +89,10 @@ class SiteDesk:
             now = self.clock.now()
             link = self.link()
             link_status = link.status() if link else None
+            last = {wires.lane: mirror.last_event(wires.lane) for wires in self.wiring.lanes}
             lanes, areas, found, name = self._ask(
                 lambda site: (
-                    [self._lane_row(site, mirror, plan.lane) for plan in site.plan.lanes],
+                    [self._lane_row(site, wires, last[wires.lane]) for wires in self.wiring.lanes],
                     panel.area_rows(site),
                     panel.problems(site, link_status, self.office is not None, now.quality),
                     (site.plan.site, site.plan.name, site.boot.boot_id),
@@ -128,7 +127,8 @@ class SiteDesk:
             known = ", ".join(wires.lane for wires in self.wiring.lanes)
             raise Refused("E-NOT-01", f"there is no lane {lane!r}; there are {known}")
         with Mirror(self.database) as mirror:
-            row = self._ask(lambda site: self._lane_row(site, mirror, LaneId(lane)))
+            last = mirror.last_event(lane)
+            row = self._ask(lambda site: self._lane_row(site, wires, last))
             devices = {device["device"]: device for device in mirror.devices()}
             recent = mirror.events(limit=10, lane=lane)["events"]
         wired = [
