@@ -218,7 +218,7 @@ def moment(at_ms: int | None) -> datetime | None:
 
 def _key(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor.encode()).decode()
+        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
         raise Refused("bad-cursor", 422, "this cursor was not given by this office") from error
 

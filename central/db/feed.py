@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from central.db import sites
 from central.db.refusal import Refused
@@ -68,7 +69,7 @@ def snapshot(connection: Connection, site: str) -> Feed:
     counter = _counter(connection, site)
     newest = (
         select(feed.c.seq, feed.c.kind, feed.c.key, feed.c.body)
-        .distinct(feed.c.kind, feed.c.key)
+        .ext(distinct_on(feed.c.kind, feed.c.key))
         .where(feed.c.site_id == site, feed.c.seq <= counter.seq)
         .order_by(feed.c.kind, feed.c.key, feed.c.seq.desc())
         .subquery()
