@@ -1,6 +1,7 @@
 """One connection to a broker, made by paho: dialled in a thread of its own, bounded, and reset when it is given up."""
 
 import contextlib
+import errno
 import socket
 import ssl
 import struct
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 
 from drivers.api import Publish
 from drivers.broker_options import BrokerOptions, TlsOptions
@@ -41,11 +42,9 @@ class Client(mqtt.Client):
         return wire
 
     def _sock_recv(self, bufsize: int) -> bytes:
+        if self._in_packet["remaining_length"] > PACKET_BYTES_MAX:
+            raise OSError(errno.EMSGSIZE, "the broker sends a packet that is too long")
         return super()._sock_recv(min(bufsize, READ_BYTES_MAX))
-
-    def _packet_read(self) -> MQTTErrorCode:
-        code = super()._packet_read()
-        return MQTTErrorCode.MQTT_ERR_PROTOCOL if self._in_packet["remaining_length"] > PACKET_BYTES_MAX else code
 
 
 class Dial:
