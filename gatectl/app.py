@@ -65,7 +65,7 @@ class App:
         self.file = file
         self.boot = new_boot()
         self._connection = connection
-        last_ms, self._clean = last_recorded(connection), mark(connection, "clean") == "1"
+        last_ms, self._clean = last_recorded(connection), mark(connection, "clean") != "0"
         self._dark_from_ms = last_ms
         origin = Origin(settings.speed_shows_ms, settings.speed_since_ms) if settings.speed > 1 else None
         self.clock = SystemClock(settings.speed, origin, last_ms)
@@ -135,12 +135,12 @@ class App:
         self.control.close()
         if self.link:
             self.link.stop()
-        for bus in self.buses.values():
-            bus.close()
         if not self.supervisor.failed:
             self.core.post(StopAsked(self.supervisor.reason))
         self.core.stop()
         self.writer.stop()
+        for bus in self.buses.values():
+            bus.close()
         if not self.supervisor.failed:
             with transaction(self._connection):
                 set_mark(self._connection, "clean", "1")

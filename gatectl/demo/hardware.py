@@ -261,8 +261,8 @@ model = "plus-i4"
 port = "broker"
 id = "shelly-i4"
 [devices.shelly-i4.inputs]
-di0 = { shortest_ms = 60 }
-di1 = { shortest_ms = 60, polarity = "normally-closed", fail_safe = true }
+di0 = { shortest_ms = 60, clear_after_ms = 30 }
+di1 = { shortest_ms = 60, clear_after_ms = 30, polarity = "normally-closed", fail_safe = true }
 di2 = { shortest_ms = 60, mode = "pulse" }
 
 [devices.shelly-relay]
@@ -270,7 +270,7 @@ driver = "shelly"
 model = "plus-2pm"
 port = "broker"
 id = "shelly-relay"
-inputs = { di0 = { shortest_ms = 60 }, di1 = { shortest_ms = 60 } }
+inputs = { di0 = { shortest_ms = 60, clear_after_ms = 30 }, di1 = { shortest_ms = 60, clear_after_ms = 30 } }
 """
 _SHELLY_LANE: Final = """\
 [[lanes]]
@@ -287,7 +287,14 @@ arm_down = "shelly-relay/di1"
 open = "shelly-relay/do0"
 close = "shelly-relay/do1"
 printer = "printer-IN-3"
+[lanes.timing]
+print_ms = 60000
+start_ms = 60000
 """
+
+
+_TIMING: Final = "[lanes.timing]\nprint_ms = 60000\nstart_ms = 60000\n"
+"""Printers and buses take their real time, however fast the lanes' time runs."""
 
 
 def _serial(name: str, path: Path, baud: int) -> str:
@@ -320,4 +327,4 @@ def _lane(lane: str, kind: str, layout: str) -> str:
         del wires["button"]
         wires |= {"reader": f"reader-{lane}", "terminal": f"term-{lane}"}
     wiring = "\n".join(f'{role} = "{where}"' for role, where in wires.items())
-    return f'[[lanes]]\nid = "{lane}"\nkind = "{kind}"\nlayout = "{layout}"\narea = "main"\n[lanes.wiring]\n{wiring}\n'
+    return f'[[lanes]]\nid = "{lane}"\nkind = "{kind}"\nlayout = "{layout}"\narea = "main"\n[lanes.wiring]\n{wiring}\n{_TIMING}'

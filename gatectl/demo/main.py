@@ -65,6 +65,8 @@ class Demo:
         self.lanes = {
             lane: LaneTruth(self.kernel, lane, kind, self.plant, has_reset=lane == "OUT-2") for lane, kind in _LANES
         }
+        for truth in self.lanes.values():
+            truth.begin()
         cars, self.squeezed = morning(vehicles, rng)
         self.office = Office(folder / "office")
         shows = int(datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0).timestamp() * 1000)

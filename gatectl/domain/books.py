@@ -93,8 +93,8 @@ class Books:
     tariffs: dict[str, f.TariffApplied] = field(default_factory=dict)
     modes: dict[LaneId, f.LaneModeChanged] = field(default_factory=dict)
     faults: dict[tuple[LaneId, f.LaneFault], str] = field(default_factory=dict)
-    devices_lost: dict[str, str] = field(default_factory=dict)
-    office_up: bool | None = None
+    devices_lost: dict[str, f.DeviceLost] = field(default_factory=dict)
+    office_lost: f.OfficeLost | None = None
 
     def fold(self, fact: f.Fact) -> None:
         """Make a fact true here. Facts that change nothing in the books are listed, not defaulted."""
@@ -310,18 +310,19 @@ def _adjusted(books: Books, fact: f.CountAdjusted) -> None:
 
 
 def _device_lost(books: Books, fact: f.DeviceLost) -> None:
-    books.devices_lost[fact.device] = fact.why
+    books.devices_lost[fact.device] = fact
 
 
 def _device_back(books: Books, fact: f.DeviceBack) -> None:
     books.devices_lost.pop(fact.device, None)
 
 
-def _office(up: bool) -> Callable[[Books, Any], None]:
-    def fold(books: Books, fact: f.OfficeLost | f.OfficeBack) -> None:
-        books.office_up = up
+def _office_lost(books: Books, fact: f.OfficeLost) -> None:
+    books.office_lost = fact
 
-    return fold
+
+def _office_back(books: Books, fact: f.OfficeBack) -> None:
+    books.office_lost = None
 
 
 _FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
@@ -332,8 +333,8 @@ _FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
     f.CountAdjusted: _adjusted,
     f.DeviceLost: _device_lost,
     f.DeviceBack: _device_back,
-    f.OfficeLost: _office(up=False),
-    f.OfficeBack: _office(up=True),
+    f.OfficeLost: _office_lost,
+    f.OfficeBack: _office_back,
     f.CommandDone: _nothing,
     f.CommandRefused: _nothing,
     f.TicketIssued: _issued,

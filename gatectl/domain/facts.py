@@ -129,6 +129,7 @@ class DeviceLost(Fact):
     kind: ClassVar[str] = "device.lost"
     device: str
     why: str
+    lost_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ class DeviceBack(Fact):
 class OfficeLost(Fact):
     kind: ClassVar[str] = "office.lost"
     why: str
+    lost_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

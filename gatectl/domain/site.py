@@ -178,15 +178,22 @@ class Site:
         self._step(event.lane, event.input, now)
 
     def _device_went(self, event: events.DeviceWent, now: Moment) -> None:
-        if event.up == (event.device not in self.books.devices_lost):
+        lost = self.books.devices_lost.get(event.device)
+        if event.up == (lost is None):
             return
-        self._record(f.DeviceBack(event.device, 0) if event.up else f.DeviceLost(event.device, event.why))
+        if lost is None:
+            self._record(f.DeviceLost(event.device, event.why, now.wall_ms))
+        else:
+            self._record(f.DeviceBack(event.device, max(0, now.wall_ms - lost.lost_ms)))
         for lane, roles in event.roles:
             self._step(lane, DeviceAvailabilityChanged(event.up, roles), now)
 
     def _office_went(self, event: events.OfficeWent, now: Moment) -> None:
-        if event.up != self.books.office_up:
-            self._record(f.OfficeBack(0) if event.up else f.OfficeLost(event.why))
+        lost = self.books.office_lost
+        if event.up and lost is not None:
+            self._record(f.OfficeBack(max(0, now.wall_ms - lost.lost_ms)))
+        elif not event.up and lost is None:
+            self._record(f.OfficeLost(event.why, now.wall_ms))
 
     def _tariff_received(self, event: events.TariffReceived, now: Moment) -> None:
         known = self.books.tariffs.get(event.tariff)

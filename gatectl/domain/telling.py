@@ -39,7 +39,7 @@ class _Lenient(dict[str, Any]):
 
 
 def _money(minor: Any, currency: Any) -> str:
-    if isinstance(minor, int) and currency in EXPONENTS:
+    if isinstance(minor, int) and isinstance(currency, str) and currency in EXPONENTS:
         return shown(minor, currency)
     return f"{minor} {currency}"
 
@@ -88,7 +88,7 @@ def _exited(b: Body) -> str:
 
 def _voided(b: Body) -> str:
     place = f"{b['lane']}: " if b["lane"] else ""
-    return f"{place}ticket {b['ticket']} void: {_VOID.get(b['reason'], b['reason'])}{_by({**b, 'reason': ''})}"
+    return f"{place}ticket {b['ticket']} void: {_VOID.get(str(b['reason']), b['reason'])}{_by({**b, 'reason': ''})}"
 
 
 def _lost(b: Body) -> str:

@@ -73,7 +73,9 @@ class Core:
         self._thread.start()
 
     def post(self, happened: Event | Signal) -> None:
-        """Hand something that has happened to the core; never waits."""
+        """Hand something that has happened to the core; never waits. After the core has stopped nobody hears it."""
+        if self._stopped.is_set():
+            return
         try:
             self._inbox.put_nowait(happened)
         except queue.Full:

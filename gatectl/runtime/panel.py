@@ -78,7 +78,8 @@ def problems(site: Site, link: LinkStatus | None, has_office: bool, quality: Tim
         for (lane, fault), detail in sorted(site.books.faults.items())
     ]
     found += [
-        _problem("E-DEV-01", f"{device} does not answer: {why}", "") for device, why in site.books.devices_lost.items()
+        _problem("E-DEV-01", f"{device} does not answer: {lost.why}", "")
+        for device, lost in site.books.devices_lost.items()
     ]
     if quality is TimeQuality.UNSET:
         found.append(_problem("E-TIME-01", "The clock is not set: tickets are issued, nothing is priced.", ""))

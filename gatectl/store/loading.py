@@ -128,5 +128,5 @@ def _load_lanes(connection: Connection, books: Books) -> None:
         books.faults[LaneId(lane), f.LaneFault(fault)] = detail
     for area, entered, exited, adjusted in _rows(connection, "SELECT area, entered, exited, adjusted FROM counts"):
         books.counts[AreaId(area)] = Count(entered, exited, adjusted)
-    for device, why in _rows(connection, "SELECT device, why FROM devices WHERE up = 0"):
-        books.devices_lost[device] = why
+    for device, why, since_ms in _rows(connection, "SELECT device, why, since_ms FROM devices WHERE up = 0"):
+        books.devices_lost[device] = f.DeviceLost(device, why, since_ms)

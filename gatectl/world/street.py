@@ -68,8 +68,6 @@ class Street:
         self.by_lane = {lane.lane: lane for lane in (*self.entries, *self.exits)}
 
     def begin(self) -> None:
-        for lane in self.by_lane.values():
-            lane.begin()
         for vehicle in self.vehicles:
             self.kernel.at(vehicle.arrives_ms, lambda vehicle=vehicle: self._arrive(vehicle))  # type: ignore[misc]  # binds the loop's value
 
