@@ -313,13 +313,14 @@ def _walk(rows: Iterable[Any], genesis: bytes) -> Row:
     broken_at: int | None = None
     for seq, *rest, stored in rows:
         record = Record(seq, *rest)
-        if from_seq == 0:
-            from_seq = seq
-            if seq > 1:
-                head = stored
-                continue
-        head = chain.link(head, record.header(), record.body)
-        if head != stored:
+        edited = not isinstance(record.body, bytes) or not isinstance(stored, bytes) or len(stored) != chain.HEAD_BYTES
+        first, from_seq = from_seq == 0, from_seq or seq
+        if first and seq > 1 and not edited:
+            head = stored
+            continue
+        if not edited:
+            head = chain.link(head, record.header(), record.body)
+        if edited or head != stored:
             broken_at = seq
             break
     return {"seq": seq, "head": head.hex(), "from_seq": from_seq, "ok": broken_at is None, "broken_at": broken_at}
