@@ -118,6 +118,8 @@ def _loaded(places: Places) -> tuple[list[Any], dict[str, Any]]:
 
     try:
         site = load_site(places.config).model_dump(mode="json")
+        for table in (*site["ports"].values(), *site["devices"].values()):
+            table.update(table.pop("options"))  # as they stand in the file
         return Settings.explained(config=places.config), site
     except SiteFileRefused as refused:
         data = {"faults": [fault.plain() for fault in refused.faults]}
@@ -126,20 +128,15 @@ def _loaded(places: Places) -> tuple[list[Any], dict[str, Any]]:
 
 def _source(tables: Any, key: str) -> str:
     """The line where a key of the site stands, or "default"."""
-    from config.files import dotted
-
     value: Any = tables.values
     parts: tuple[str | int, ...] = ()
     for part in _parts(key):
         inside = isinstance(value, Mapping) and part in value
         inside = inside or (isinstance(value, list) and isinstance(part, int) and part < len(value))
         if not inside:
-            if part == "options":
-                continue
             return "default"
         value, parts = value[part], (*parts, part)
     file, line = tables.place(parts)
-    assert dotted(parts)
     return f"{file}:{line}" if line else str(file)
 
 

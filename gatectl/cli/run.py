@@ -39,7 +39,13 @@ def run(ctx: click.Context, log_level: str | None, log_format: str | None, speed
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--speed", type=click.IntRange(1, 1000), default=20, show_default=True, help="World time to real time.")
 @click.option("--kill", type=click.IntRange(0, 1000), default=0, help="Kill the daemon with -9 so often.")
-@click.option("--office-away", type=click.FloatRange(0, 0.9), default=0.15, show_default=True, help="Part of the run during which the office is away.")
+@click.option(
+    "--office-away",
+    type=click.FloatRange(0, 0.9),
+    default=0.15,
+    show_default=True,
+    help="Part of the run during which the office is away.",
+)
 @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Keep everything there.")
 @json_option
 @pass_places
