@@ -1,6 +1,8 @@
 """Payment terminal and pay station against their twins in simulated time, with every fault."""
 
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,7 @@ from drivers.sim.pay_mqtt import TEST_CARD, StationTwin, TerminalTwin
 
 PORT = PortSpec("broker", "mqtt", {"host": "127.0.0.1"})
 TOPIC = "gatectl/pay"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "protocols" / "pay-mqtt.md"
 
 
 class TerminalBench:
@@ -131,8 +134,34 @@ def test_the_messages_are_those_of_the_specification() -> None:
         b'"method":"DEBIT_CARD","auth_code":"A12","masked":"************4242","terminal_ref":"T-1"}'
     )
 
+    written = SPECIFICATION.read_text("utf-8").encode().splitlines()
+
     assert authorise == pay_json.write_ask(ASKS[0])
     assert approved == pay_json.write_answer(APPROVED)
+    assert {authorise, approved} <= set(written)
+
+
+def test_every_example_in_the_specification_is_understood() -> None:
+    """Whoever builds a terminal from the page alone is heard."""
+    readers = (
+        pay_json.read_ask,
+        lambda payload: pay_json.read_answer(payload, ()),
+        pay_json.read_station_ask,
+        pay_json.read_station_reply,
+    )
+    examples = [line for line in SPECIFICATION.read_text("utf-8").splitlines() if line.startswith('{"v":1,')]
+
+    assert 10 == len(examples)
+    for example in examples:
+        assert 1 == sum(_reads(reader, example.replace("\u2026", "x").encode()) for reader in readers), example
+
+
+def _reads(reader: Callable[[bytes], object], payload: bytes) -> bool:
+    try:
+        reader(payload)
+    except Malformed:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
