@@ -149,12 +149,15 @@ def _follow(turn: Turn) -> Move:
 
 def follow_moves(turn: Turn, move: Move) -> None:
     """Commit what a move proves in a lane whose arm may be up."""
+    if move is Move.NONE:
+        return
     lane = turn.lane
     sure = not lane.track.blind and lane.phase is not P.FIRE and not lane.faults & _UNSURE
     if move is Move.FORWARD:
         passed(turn, verified=sure, held=lane.phase in STANDS_OPEN or lane.phase is P.OUT_OF_SERVICE)
-    elif move is Move.BACKWARD:
+    else:
         came_back(turn, verified=sure)
+    turn.lane = replace(turn.lane, track=replace(turn.lane.track, blind=False))
 
 
 _UNSURE: Final = frozenset({LaneFault.ARM_BROKEN, LaneFault.FAILS_TO_CLOSE, LaneFault.CLOSING_LOOP_STUCK})

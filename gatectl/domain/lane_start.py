@@ -46,6 +46,7 @@ from gatectl.domain.lane_hand import hand_while_starting, set_mode
 from gatectl.domain.lane_moves import SEEN
 from gatectl.domain.lane_records import end_vend, passed
 from gatectl.domain.lane_shared import LoopEvent, on_loops
+from gatectl.domain.passage import restarted
 from gatectl.domain.table import Handler, Pair, Turn, everywhere, handles
 
 P = Phase
@@ -70,6 +71,7 @@ def _begin(turn: Turn) -> None:
         turn.set_fault(LaneFault.ARM_UNKNOWN, lane.arm is Arm.UNKNOWN, "at start: limit switches not readable")
     if lane.fire and lane.mode != FIRE:
         set_mode(turn, FIRE, "fire input", "on at start")
+    turn.lane = replace(turn.lane, track=restarted(turn.lane.track))
     _settle_doubt(turn)
     if has_limits(lane) and lane.arm is Arm.UP and turn.lane.mode not in (FIRE, HELD):
         turn.raise_fault(LaneFault.ARM_FORCED, "found up at start")
