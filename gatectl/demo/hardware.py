@@ -197,7 +197,7 @@ class Plant:
                 _device(f"reader-{lane}", "code-reader", "generic-line", f"reader-{lane}", "repeat_ms = 200\n")
             )
             lines.append(_device(f"term-{lane}", "pay-mqtt", "terminal", "broker"))
-        lines += [_lane("IN-1", "entry", "two-loop"), _lane("IN-2", "entry", "two-loop"), _SHELLY_LANE]
+        lines += [_lane("IN-1", "entry", "two-loop"), _lane("IN-2", "entry", "two-loop"), _SHELLY_LANE + _TIMING]
         lines += [_lane("OUT-1", "exit", "two-loop"), _lane("OUT-2", "exit", "three-loop")]
         return "\n".join(lines)
 
@@ -287,14 +287,20 @@ arm_down = "shelly-relay/di1"
 open = "shelly-relay/do0"
 close = "shelly-relay/do1"
 printer = "printer-IN-3"
-[lanes.timing]
-print_ms = 60000
-start_ms = 60000
 """
 
 
-_TIMING: Final = "[lanes.timing]\nprint_ms = 60000\nstart_ms = 60000\n"
-"""Printers and buses take their real time, however fast the lanes' time runs."""
+_TIMING: Final = """\
+[lanes.pulses]
+open_ms = 100
+close_ms = 100
+[lanes.timing]
+print_ms = 60000
+arm_ms = 40000
+pass_ms = 60000
+start_ms = 60000
+"""
+"""Printers and buses take their real time, however fast the lanes' time runs: their share of a wait must stay small."""
 
 
 def _serial(name: str, path: Path, baud: int) -> str:

@@ -124,9 +124,9 @@ class Demo:
             if time.monotonic() > deadline_s:
                 raise StageFailed(f"vehicles are still on their way after {RUN_S_MAX:.0f} s")
             self._happen(self._part())
-            show.frame(self)
+            self._round(show.frame(self))
             time.sleep(LOOK_S)
-        self.office.wire.heal()
+        self.office.wire.mend()
 
     def _part(self) -> float:
         ends = ("gone", "turned-away")
@@ -145,7 +145,14 @@ class Demo:
         if self.script.due("away", self.script.away[0], part):
             self.office.wire.cut()
         if self.script.due("back", self.script.away[1], part):
-            self.office.wire.heal()
+            self.office.wire.mend()
+
+    def _round(self, status: dict[str, Any] | None) -> None:
+        """The technician looks at the status now and then, and mends what can be mended."""
+        for row in status["lanes"] if status else ():
+            truth = self.lanes[row["lane"]]
+            if row["faults"] and row["phase"] in ("held-open", "out-of-service") and not truth.arm.stuck:
+                self.people.mend(row["lane"])
 
     def reconcile(self, show: Show) -> dict[str, Any]:
         """Compare both ends until the office has everything; a device may still have something to say in between."""

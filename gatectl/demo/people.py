@@ -24,6 +24,7 @@ class People:
     till: str = "cashier-1"
     paid: int = 0
     helped: int = 0
+    mended: int = 0
     _wishes: "queue.Queue[Callable[[], None] | None]" = field(default_factory=lambda: queue.Queue(WAITING_MAX))
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -45,6 +46,15 @@ class People:
     def open_by_hand(self, lane: str, why: str) -> None:
         request = str(uuid.uuid4())
         self._wishes.put(lambda: self._open(lane, why, request))
+
+    def mend(self, lane: str) -> None:
+        """The technician has repaired the lane's barrier and says so."""
+        request = str(uuid.uuid4())
+        self._wishes.put(lambda: self._mend(lane, request))
+
+    def _mend(self, lane: str, request: str) -> None:
+        self._ask(lambda: self.client.post("lanes", lane, "reset", reason="barrier repaired", request=request), once=True)
+        self.mended += 1
 
     def _pay(self, number: str, key: str) -> None:
         self._ask(

@@ -38,10 +38,11 @@ class Show:
             self._screen = Live(auto_refresh=False, transient=True)
             self._screen.start()
 
-    def frame(self, demo: "Demo") -> None:
+    def frame(self, demo: "Demo") -> dict[str, Any] | None:
+        """Draw, if it is time to; returns the status that was drawn."""
         now_s = time.monotonic()
         if now_s < self._next_s:
-            return
+            return None
         self._next_s = now_s + (FRAME_S if self._live else PLAIN_S)
         try:
             status = demo.site.client.get("status")
@@ -51,6 +52,7 @@ class Show:
             self._screen.update(_table(demo, status), refresh=True)
         else:
             self.say(_line(demo, status))
+        return status
 
     def end(self) -> None:
         if self._screen is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from drivers.sim.tcp_proxy import TcpProxy
 from gatectl.cli.client import Daemon
 from gatectl.cli.errors import CommandFailed
-from gatectl.demo.wire import Wire
 
 SITE: Final = "demo-01"
 START_S_MAX: Final = 90.0
@@ -39,7 +39,7 @@ class Office:
 
     folder: Path
     url: str = ""
-    wire: Wire = field(init=False)
+    wire: TcpProxy = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
@@ -52,8 +52,9 @@ class Office:
         _until(lambda: ready.exists() and bool(ready.read_text().strip()), self._process, self.folder / "office.log")
         self.url = json.loads(ready.read_text())["url"]
         address = urlsplit(self.url)
-        assert address.hostname and address.port
-        self.wire = Wire((address.hostname, address.port))
+        assert address.port
+        self.wire = TcpProxy(address.port)
+        self.wire.__enter__()
 
     @property
     def url_for_site(self) -> str:
@@ -73,7 +74,7 @@ class Office:
         return done.stdout.strip()
 
     def stop(self) -> None:
-        self.wire.close()
+        self.wire.__exit__(None, None, None)
         _end(self._process)
 
 
