@@ -52,7 +52,8 @@ RECOVER_AGAIN_MS: Final = 10_000
 XOFF_STALE_MS: Final = 5_000
 """A printer that is idle and online does not hold for so long: its XON was lost on the line."""
 TROUBLE_ROUNDS_MAX: Final = 2
-"""So many rounds in a row that say "not ready" end a job; one may have crossed the in-order reply."""
+"""So many rounds in a row that say "not ready" end a job, or that say "cutter error" make the driver clear it: one may
+have crossed the in-order reply, or have been noise."""
 MOUTH_EMPTY_READINGS: Final = 2
 """So many readings in a row make a ticket taken."""
 
@@ -90,6 +91,8 @@ class _Round:
     asked: int | None = None
     asked_ms: int = 0
     readings: dict[int, int | FullStatus] = field(default_factory=dict)
+    in_order: list[int] = field(default_factory=list)
+    """In-order replies, or the rest of a full status that lost its header: which, its end will tell."""
 
 
 class EscposEngine:
@@ -129,6 +132,7 @@ class EscposEngine:
     def _forget_printer(self) -> None:
         self._state = "sync" if self._state == "clean" else self._state
         self._status: PrinterStatus | None = None
+        self._cutter_rounds = 0  # in a row that said "cutter error"
         self._ejector = (0, 0)  # its last two status bytes: any byte can be one, so a fault must be said twice
         self._mouth: bool | None = None
         self._mouth_empty = 0  # readings in a row
@@ -154,6 +158,8 @@ class EscposEngine:
                 case Flow(hold):
                     self._count("xoff" if hold else "xon")
                     self._held_ms = now_ms if hold else None
+                case InOrder(byte) if self._round is not None and self._round.asked == escpos.FULL_STATUS:
+                    self._round.in_order.append(byte)
                 case InOrder(byte):
                     self._hear_in_order(byte, now_ms)
                 case RealTime(byte) | Ejector(byte):
@@ -288,6 +294,9 @@ class EscposEngine:
             return
         turn.readings[turn.asked] = reading
         turn.asked = None
+        for byte in turn.in_order:
+            self._hear_in_order(byte, now_ms)
+        turn.in_order.clear()
         if not turn.left:
             self._end_round(turn, now_ms)
 
@@ -305,6 +314,7 @@ class EscposEngine:
         if status.in_mouth is not None:
             self._see_mouth(status.in_mouth)
         status = replace(status, in_mouth=self._mouth)
+        self._cutter_rounds = self._cutter_rounds + 1 if status.cutter_error else 0
         if status != self._status:
             self._status = status
             self._signals.append(status)
@@ -368,7 +378,7 @@ class EscposEngine:
         if self._job is not None or self._up is not True or now_ms < self._quiet_until_ms:
             return
         due = now_ms >= self._recover_at_ms
-        stuck = self._status is not None and bool(self._status.cutter_error) and now_ms >= self._unstick_at_ms
+        stuck = self._cutter_rounds >= TROUBLE_ROUNDS_MAX and now_ms >= self._unstick_at_ms
         if (due and self._state == "clear") or stuck:
             self._job = _Job("clear", "", deque([self._profile.clear]), now_ms + SYNC_MS_MAX)
             self._unstick_at_ms = now_ms + RECOVER_AGAIN_MS
@@ -405,9 +415,12 @@ class EscposEngine:
         return _Job("retract", order, deque([self._profile.retract]), now_ms + self._profile.retract_ms_max)
 
     def _hear_in_order(self, byte: int, now_ms: int) -> None:
-        """GS r 1 answers near end in bits 0 and 1, which are alike, and never paper out; anything else was noise."""
-        job = self._job
-        if job is None or job.pieces or job.kind not in ("print", "sync") or byte & 0x0F not in (0x00, 0x03):
+        """GS r 1 answers near end in bits 0 and 1, which are alike, and never paper out; anything else was noise.
+
+        After a missed answer a byte may be what is left of it.
+        """
+        job, noise = self._job, byte & 0x0F not in (0x00, 0x03) or now_ms < self._quiet_until_ms
+        if job is None or job.pieces or job.kind not in ("print", "sync") or noise:
             self._count("replies-unasked")
         elif job.kind == "sync" or job.answered_ms is None:
             job.answered_ms = now_ms
