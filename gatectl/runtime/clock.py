@@ -7,6 +7,7 @@ Lanes and tariffs live on this clock; the wire's time-outs live on real monotoni
 import ctypes
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from gatectl.domain.ids import Moment, TimeQuality
@@ -17,13 +18,28 @@ BEHIND_JOURNAL_MS_MAX: Final = 86_400_000
 """A clock a day behind the last recorded fact is not believed."""
 _TIME_ERROR: Final = 5  # adjtimex(2): "the clock is not synchronised"
 _TIMEX_BYTES: Final = 512
+TIMESYNC_MARK: Final = Path("/run/systemd/timesync/synchronized")
+"""Touched by systemd-timesyncd at each successful synchronisation (systemd-timesyncd(8))."""
+TIMESYNC_AGE_S_MAX: Final = 3 * 2048
+"""Three of its longest intervals (timesyncd.conf(5), PollIntervalMaxSec)."""
 
 
 def kernel_says_synchronised() -> bool:
-    """adjtimex(2), reading only: whether some time service disciplines the clock."""
+    """adjtimex(2), reading only: whether some time service disciplines the clock.
+
+    Under the unit's ProtectClock= the kernel may not even be asked; then systemd-timesyncd's own mark is believed.
+    """
     buffer = ctypes.create_string_buffer(_TIMEX_BYTES)
     state: int = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    return 0 <= state != _TIME_ERROR
+    return state != _TIME_ERROR if state >= 0 else _timesyncd_says_synchronised()
+
+
+def _timesyncd_says_synchronised() -> bool:
+    try:
+        age_s = time.time() - TIMESYNC_MARK.stat().st_mtime
+    except OSError:
+        return False
+    return age_s <= TIMESYNC_AGE_S_MAX
 
 
 @dataclass(frozen=True, slots=True)
