@@ -337,7 +337,7 @@ class VendIntended(Fact):
     kind: ClassVar[str] = "vend.intended"
     vend: VendId
     lane: LaneId
-    cause: str  # "ticket", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence"
+    cause: str  # "ticket", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery"
     ticket: TicketNumber | None
 
 

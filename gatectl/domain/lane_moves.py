@@ -127,6 +127,7 @@ def not_opened(turn: Turn, why: str) -> None:
 def give_up_opening(turn: Turn, why: str) -> None:
     """Out of service until a person or the arm itself shows that it moves. What was granted or paid stays so."""
     turn.raise_fault(LaneFault.FAILS_TO_OPEN, why)
+    end_vend(turn)
     vend_without_passage(turn, "failed to open")
     settle(turn)
 
@@ -144,15 +145,15 @@ def maybe_opened(turn: Turn, why: str) -> None:
 
 
 def opened_late(turn: Turn) -> None:
-    """The arm was given up as unknown and is seen up after all: the vend lets its vehicle through."""
+    """The arm was given up and is seen up after all: what was granted or read goes through, under a vend of its own."""
     lane = turn.lane
-    assert lane.vend is not None
-    if lane.plan.kind is LaneKind.EXIT and lane.ticket is not None:
-        if turn.view.inside(lane.ticket):
-            turn.record(TicketSpent(lane.ticket, lane.plan.lane, lane.vend))
-        else:
-            turn.lane = replace(lane, ticket=None)
-    turn.lane = replace(turn.lane, fresh=True)
+    ticket = lane.ticket
+    if lane.plan.kind is LaneKind.EXIT and ticket is not None and not turn.view.inside(ticket):
+        ticket = None
+    made = intend(turn, "recovery", ticket)
+    if lane.plan.kind is LaneKind.EXIT and ticket is not None:
+        turn.record(TicketSpent(ticket, lane.plan.lane, made))
+    turn.lane = replace(turn.lane, ticket=ticket, fresh=True)
     opened(turn)
 
 

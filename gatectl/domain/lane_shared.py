@@ -238,9 +238,9 @@ def locked_arm(turn: Turn, happened: ArmMoved) -> None:
 @handles(ArmMoved, P.IDLE, P.PRESENT, P.LOCKED, *OPENED)
 def out_of_service_arm(turn: Turn, happened: ArmMoved) -> None:
     """An arm that was given up and is seen up after all lets its vehicle through."""
-    given_up = LaneFault.FAILS_TO_OPEN in turn.lane.faults and turn.lane.answer != SEEN
+    given_up = LaneFault.FAILS_TO_OPEN in turn.lane.faults and turn.lane.ticket is not None
     record_arm(turn, happened)
-    if turn.lane.arm is Arm.UP and turn.lane.vend is not None and given_up:
+    if turn.lane.arm is Arm.UP and given_up:
         opened_late(turn)
         return
     _seen_up_unasked(turn)

@@ -5,12 +5,12 @@ durable, and the effects that may be performed only after they are. Whoever call
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
-from gatectl.domain.books import Books
+from gatectl.domain.books import Books, OpenVend
 from gatectl.domain.effects import Effect, QueryPayment, Reply
 from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
 from gatectl.domain.lane import (
@@ -24,6 +24,7 @@ from gatectl.domain.lane import (
     LaneKind,
     LanePlan,
     PaidElsewhere,
+    Price,
     Refusal,
     Step,
 )
@@ -31,7 +32,7 @@ from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_r
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.tariffs import MINUTE_MS, TariffRefused, from_body, to_body
 from gatectl.domain.tickets import TicketState
-from gatectl.domain.view import LaneView, stay_price
+from gatectl.domain.view import LaneView, lane_of, stay_price
 
 CLOCK_STEP_MS_MAX: Final = 2_000
 """A wall clock that moves more than this against the monotonic clock has stepped."""
@@ -86,6 +87,7 @@ class Site:
                 doubt=doubts.get(plan.lane),
                 faults=kept,
                 mode=mode.mode if mode else "normal",
+                pending=self._pending_at(plan.lane, now),
                 deadline_mono_ms=now.mono_ms + plan.timing.start_ms,
             )
         return self._batch()
@@ -147,13 +149,16 @@ class Site:
             if vend.lane in doubts or vend.lane not in known:
                 earlier = doubts[vend.lane].vend if vend.lane in doubts else vend.vend
                 self._record(f.VendUnknown(earlier, vend.lane, "dark"), f.VendClosed(earlier, vend.lane))
-            doubts[vend.lane] = Doubt(vend.vend, self._ticket_in_doubt(vend.ticket))
+            doubts[vend.lane] = Doubt(vend.vend, self._ticket_in_doubt(vend))
         return {lane: doubt for lane, doubt in doubts.items() if lane in known}
 
-    def _ticket_in_doubt(self, ticket: TicketNumber | None) -> TicketNumber | None:
-        """The vend's ticket, if its passage was not committed before the dark."""
-        stay = self.books.stays.get(ticket) if ticket else None
-        return ticket if stay and stay.state in (TicketState.ISSUED, TicketState.SPENT) else None
+    def _ticket_in_doubt(self, vend: OpenVend) -> TicketNumber | None:
+        """The vend's ticket, if its passage was not committed before the dark: issued, or spent at that very lane."""
+        stay = self.books.stays.get(vend.ticket) if vend.ticket else None
+        if stay is None:
+            return None
+        spent_here = stay.state is TicketState.SPENT and stay.vend is not None and lane_of(stay.vend) == vend.lane
+        return vend.ticket if stay.state is TicketState.ISSUED or spent_here else None
 
     def _void_what_was_not_granted(self, doubted: set[TicketNumber | None]) -> None:
         for stay in list(self.books.stays.values()):
@@ -171,6 +176,24 @@ class Site:
                     self._effects.append(QueryPayment(lane, payment.payment))
                 else:
                     self._record(f.PaymentFailed(payment.payment, payment.ticket, "unknown", "dark"))
+
+    def _pending_at(self, lane: LaneId, now: Moment) -> tuple[tuple[PaymentId, Price], ...]:
+        """The payments that this lane's terminal was asked for and did not answer before the dark, as they were asked."""
+        asked = [
+            payment
+            for payment in self.books.payments.values()
+            if payment.state == "PENDING" and f"-{lane}-" in payment.payment and payment.ticket in self.books.stays
+        ]
+        return tuple(
+            (
+                payment.payment,
+                replace(
+                    stay_price(self.plan, self.books, self.books.stays[payment.ticket], now),
+                    due_minor=payment.amount_minor,
+                ),
+            )
+            for payment in asked
+        )
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -314,7 +337,7 @@ class Site:
         stay = self.books.stays.get(event.ticket)
         if stay is None:
             self._effects.append(Reply(event.request, "E-NOT-01", f"{event.ticket} is not open"))
-        elif any(lane.ticket == event.ticket for lane in self.lanes.values()):
+        elif any(event.ticket in (lane.ticket, lane.doubt and lane.doubt.ticket) for lane in self.lanes.values()):
             self._effects.append(Reply(event.request, "E-LANE-02", f"{event.ticket} is in a lane now"))
         elif stay.state is TicketState.ISSUED:
             self._record(f.TicketVoided(event.ticket, None, f.VoidReason.BY_HAND, event.who, event.why))

@@ -109,6 +109,11 @@ def next_vend(books: Books, boot: Boot, plan: LanePlan) -> VendId:
     return VendId(f"{plan.lane}-{boot.tag}-{books.vends_intended + 1}")
 
 
+def lane_of(vend: VendId) -> str:
+    """The lane that a vend was made for; a lane's id may hold dashes itself."""
+    return vend.rsplit("-", 2)[0]
+
+
 def tariff_at(site: SitePlan, books: Books, at_ms: int) -> tariffs.Tariff:
     """The tariff in force; those applied from the office replace those of the site file with the same id."""
     return tariffs.chosen(known_tariffs(site, books).values(), at_ms)
