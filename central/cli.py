@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -185,6 +186,8 @@ def serve(
             os.close(ready_fd)
 
     place.use(dsn, embedded)
+    # The web server ends by raising the signal again that ended it: not to die of it is what stops the database, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _explained(), place.database() as found:
         engine = make_engine(found, patient=True)
         try:

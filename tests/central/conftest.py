@@ -1,9 +1,12 @@
 """A real PostgreSQL for the office's tests: one server a worker, one database a test."""
 
 import os
+import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -30,14 +33,33 @@ _UNSAFE_BUT_FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers":
 
 
 @pytest.fixture(scope="session")
-def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_dsn() -> Iterator[str]:
     """A server where databases can be made: GATECTL_TEST_DSN, or one out of the wheel for this worker."""
     given = os.environ.get("GATECTL_TEST_DSN")
     if given:
         yield given
         return
-    with EmbeddedServer(tmp_path_factory.mktemp("pg"), _UNSAFE_BUT_FAST) as server:
+    with _directory() as directory, EmbeddedServer(directory, _UNSAFE_BUT_FAST) as server:
         yield server.dsn_of("postgres")
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """Not below pytest's own directory: as root the server runs as another user, and every pytest that starts on this
+    machine shuts that directory to others again. PostgreSQL does not survive that.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="gatectl-test-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def pg_directory() -> Iterator[Path]:
+    """Where a test may run a server of its own."""
+    with _directory() as directory:
+        yield directory
 
 
 @pytest.fixture(scope="session")
