@@ -4,7 +4,6 @@ The same order as `config.settings`: command line, environment, credential, file
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +62,12 @@ def _daemon_table(file: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in (file, *sorted((file.parent / f"{file.stem}.d").glob("*.toml"))[:DROP_INS_MAX]):
         try:
-            table = tomllib.loads(part.read_text(encoding="utf-8")).get("daemon", {})
+            text = part.read_text(encoding="utf-8")
+            if "daemon" not in text:
+                continue
+            import tomllib  # noqa: PLC0415  # most files say nothing here, and every command would pay for the parser
+
+            table = tomllib.loads(text).get("daemon", {})
         except (OSError, ValueError):
             continue
         if isinstance(table, dict):

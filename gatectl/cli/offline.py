@@ -1,7 +1,7 @@
 """What can be said when no daemon runs: from the mirror, read-only, and the site file. Every answer says so itself."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -10,14 +10,16 @@ from gatectl.cli.client import Daemon, DaemonDown
 from gatectl.cli.errors import CommandFailed
 from gatectl.cli.show import now_ms
 from gatectl.domain.codes import problem
-from gatectl.store.reading import DATABASE_NAME, Mirror, MirrorUnreadable
+
+if TYPE_CHECKING:
+    from gatectl.store.reading import Mirror
 
 Answer = dict[str, Any]
 T = TypeVar("T")
 NOTE = "daemon not running: read from the mirror"
 
 
-def ask(places: Places, online: Callable[[Daemon], Answer], offline: Callable[[Mirror], Answer]) -> Answer:
+def ask(places: Places, online: Callable[[Daemon], Answer], offline: Callable[["Mirror"], Answer]) -> Answer:
     """The daemon's answer; without a daemon the mirror's, with "daemon": false and a note on stderr."""
     try:
         return online(Daemon(places.socket))
@@ -27,8 +29,10 @@ def ask(places: Places, online: Callable[[Daemon], Answer], offline: Callable[[M
         return {**answer, "daemon": False}
 
 
-def from_mirror(places: Places, question: Callable[[Mirror], T]) -> T:
+def from_mirror(places: Places, question: Callable[["Mirror"], T]) -> T:
     """Ask the mirror. Raises DaemonDown, with the reason, when there is no mirror to ask."""
+    from gatectl.store.reading import DATABASE_NAME, Mirror, MirrorUnreadable
+
     try:
         with Mirror(places.state_dir / DATABASE_NAME) as mirror:
             return question(mirror)
@@ -77,7 +81,7 @@ def status(places: Places) -> Answer:
     }
 
 
-def _known(mirror: Mirror, site: Mapping[str, Any]) -> Answer:
+def _known(mirror: "Mirror", site: Mapping[str, Any]) -> Answer:
     return {
         "lanes": [_lane_row(mirror, lane) for lane in _members(site, "lanes")],
         "areas": _areas(mirror, site),
@@ -86,20 +90,20 @@ def _known(mirror: Mirror, site: Mapping[str, Any]) -> Answer:
     }
 
 
-def lanes(places: Places) -> Callable[[Mirror], Answer]:
+def lanes(places: Places) -> Callable[["Mirror"], Answer]:
     """gatectl.lanes/1"""
     site = site_table(places)
 
-    def asked(mirror: Mirror) -> Answer:
+    def asked(mirror: "Mirror") -> Answer:
         return {"schema": "gatectl.lanes/1", "lanes": [_lane_row(mirror, lane) for lane in _members(site, "lanes")]}
 
     return asked
 
 
-def lane(places: Places, name: str) -> Callable[[Mirror], Answer]:
+def lane(places: Places, name: str) -> Callable[["Mirror"], Answer]:
     """gatectl.lane/1; the question raises CommandFailed for a lane that the site file does not have."""
 
-    def asked(mirror: Mirror) -> Answer:
+    def asked(mirror: "Mirror") -> Answer:
         table = next((lane for lane in _members(site_table(places), "lanes") if lane.get("id") == name), None)
         if table is None:
             raise CommandFailed("E-NOT-01", f"there is no lane {name!r}")
@@ -116,7 +120,7 @@ def lane(places: Places, name: str) -> Callable[[Mirror], Answer]:
     return asked
 
 
-def _lane_row(mirror: Mirror, lane: Mapping[str, Any]) -> Answer:
+def _lane_row(mirror: "Mirror", lane: Mapping[str, Any]) -> Answer:
     name = str(lane.get("id"))
     state = mirror.lane_states().get(name, {"mode": "normal", "faults": []})
     return {
@@ -135,7 +139,7 @@ def _lane_row(mirror: Mirror, lane: Mapping[str, Any]) -> Answer:
     }
 
 
-def _areas(mirror: Mirror, site: Mapping[str, Any]) -> list[Answer]:
+def _areas(mirror: "Mirror", site: Mapping[str, Any]) -> list[Answer]:
     held, counts = mirror.spots_held(), mirror.counts()
     rows = []
     for area in _members(site, "areas"):

@@ -1,7 +1,7 @@
 """`gatectl sync`: the link to the office, and the proof that nothing is missing."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from gatectl.cli.errors import CommandFailed
 from gatectl.cli.show import emit, span
 from gatectl.cli.status import sync_line
 from gatectl.domain.codes import Exit
-from gatectl.store.reading import Mirror
+
+if TYPE_CHECKING:
+    from gatectl.store.reading import Mirror
 
 HEALTHY = frozenset({"online", "no-office"})
 
@@ -30,7 +32,7 @@ def sync() -> None:
 def status(ctx: click.Context, places: Places, as_json: bool) -> None:
     """How many records wait, how old the oldest is, what the last error was. Exit 3 when the office is away."""
 
-    def from_mirror(mirror: Mirror) -> dict[str, Any]:
+    def from_mirror(mirror: "Mirror") -> dict[str, Any]:
         return {"schema": "gatectl.sync/1", "state": "unknown", **mirror.backlog()}
 
     answer = offline.ask(places, lambda daemon: daemon.get("sync"), from_mirror)

@@ -38,7 +38,6 @@ _CHAIN: Final = (
     "SELECT seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head FROM journal"
     " WHERE generation = ? ORDER BY seq"
 )
-TICKET_STATES: Final = ("issued", "inside", "spent", "exited", "void", "lost", "written-off")
 
 Row = dict[str, Any]
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from gatectl.cli.ticket import STATES
 from gatectl.domain.codes import CODES, EXITS
+from gatectl.domain.tickets import TicketState
 from gatectl.runtime.desk import Refused
 
 
@@ -208,6 +210,11 @@ def test_an_amount_that_is_none_takes_no_money(site: Any, cash: str, code: str, 
     assert code == site.error(*words)["code"]
     assert exit_code == site.run(*words).exit_code
     assert [] == site.desk.done
+
+
+def test_the_states_to_choose_from_are_the_domains() -> None:
+    """`gatectl ticket find --state` knows every state that a ticket can have."""
+    assert set(TicketState) == set(STATES)
 
 
 def test_nothing_due_takes_nothing(site: Any) -> None:
