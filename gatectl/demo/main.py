@@ -33,6 +33,7 @@ BOOM_STUCK: Final = (0.30, 0.38)
 """The part of the run during which IN-2's boom does not move."""
 AWAY_FROM: Final = 0.45
 """The office goes away at this part of the run."""
+ARM_TRAVEL_MS: Final = 2_500
 _LANES: Final = (("IN-1", "entry"), ("IN-2", "entry"), ("IN-3", "entry"), ("OUT-1", "exit"), ("OUT-2", "exit"))
 
 
@@ -63,7 +64,8 @@ class Demo:
         self.plant = Plant(folder / "plant", self._pulsed, self._presented)
         self.stack.callback(self.plant.close)
         self.lanes = {
-            lane: LaneTruth(self.kernel, lane, kind, self.plant, has_reset=lane == "OUT-2") for lane, kind in _LANES
+            lane: LaneTruth(self.kernel, lane, kind, self.plant, has_reset=lane == "OUT-2", travel_ms=ARM_TRAVEL_MS)
+            for lane, kind in _LANES
         }
         for truth in self.lanes.values():
             truth.begin()

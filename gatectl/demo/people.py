@@ -53,7 +53,9 @@ class People:
         self._wishes.put(lambda: self._mend(lane, request))
 
     def _mend(self, lane: str, request: str) -> None:
-        self._ask(lambda: self.client.post("lanes", lane, "reset", reason="barrier repaired", request=request), once=True)
+        self._ask(
+            lambda: self.client.post("lanes", lane, "reset", reason="barrier repaired", request=request), once=True
+        )
         self.mended += 1
 
     def _pay(self, number: str, key: str) -> None:

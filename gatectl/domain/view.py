@@ -1,6 +1,8 @@
 """The site as one lane sees it, at one moment: offers, verdicts on codes, prices, the next ids. Asking changes nothing."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
 
 from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
@@ -10,6 +12,8 @@ from gatectl.domain.lane import LanePlan, Price, Refusal, TicketOffer
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.tickets import TicketState
 
+TARIFFS_PARSED_MAX: Final = 256
+"""Tariff versions whose bodies are kept parsed; a price must not parse them again."""
 _WHY_ENDED = {
     TicketState.VOID: Refusal("E-TKT-05", "Ticket void. Please call."),
     TicketState.EXITED: Refusal("E-TKT-04", "Ticket already used. Please call."),
@@ -121,8 +125,13 @@ def tariff_at(site: SitePlan, books: Books, at_ms: int) -> tariffs.Tariff:
 
 def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:
     known = {tariff.tariff: tariff for tariff in site.tariffs}
-    known.update((name, tariffs.from_body(applied.body)) for name, applied in books.tariffs.items())
+    known.update((name, _parsed(applied.body)) for name, applied in books.tariffs.items())
     return known
+
+
+@lru_cache(maxsize=TARIFFS_PARSED_MAX)
+def _parsed(body: str) -> tariffs.Tariff:
+    return tariffs.from_body(body)
 
 
 def stay_price(site: SitePlan, books: Books, stay: Stay, now: Moment) -> Price:
