@@ -1,5 +1,6 @@
 """The migrations make exactly the tables that the code expects, once."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -27,16 +28,17 @@ def test_a_missing_column_would_be_noticed(engine) -> None:
 
 
 def test_two_offices_that_start_at_once_migrate_once(server_dsn) -> None:
+    name = f"gatectl_race_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_dsn, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE gatectl_race")
-        engines = [make_engine(make_conninfo(server_dsn, dbname="gatectl_race"), patient=True) for _ in range(3)]
+        admin.execute(f"CREATE DATABASE {name}")
+        engines = [make_engine(make_conninfo(server_dsn, dbname=name), patient=True) for _ in range(3)]
         try:
             with ThreadPoolExecutor(3) as pool:
                 revisions = list(pool.map(migrate, engines))
         finally:
             for engine in engines:
                 engine.dispose()
-            admin.execute("DROP DATABASE gatectl_race WITH (FORCE)")
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     assert [newest()] * 3 == revisions
 
