@@ -225,6 +225,19 @@ def test_no_vehicle_no_ticket() -> None:
     assert (Phase.IDLE, []) == (story.phase, story.facts)
 
 
+def test_an_arm_that_is_not_seen_down_prints_nothing() -> None:
+    """Wind shakes it off its switch: the driver waits until it is known to be down."""
+    story = entry()
+    story.arrive()
+    story.arm(Arm.BETWEEN)
+    story.press()
+    assert (Phase.PRESENT, []) == (story.phase, story.of(f.TicketIssued))
+    story.arm(Arm.DOWN)
+    story.press()
+
+    assert Phase.PRINTING is story.phase
+
+
 def test_full_refuses_with_words() -> None:
     """A transient parker is told, and no number is used up."""
     story = entry()

@@ -237,6 +237,18 @@ def test_an_exit_with_a_stuck_arming_loop_serves_codes() -> None:
     assert (ticket, False, 1) == ((gone := story.only(f.VehicleExited)).ticket, gone.verified, story.closes())
 
 
+def test_a_cycle_of_the_arm_that_no_loop_saw() -> None:
+    """Stuck arming loop, no closing loop, and the barrier comes down by itself: taken to have left, unverified."""
+    story, ticket = exit_()
+    story.arrive()
+    story.wait(600_000)
+    story.read(ticket)
+    story.raised()
+    story.arm(Arm.DOWN)
+
+    assert (ticket, False) == ((gone := story.only(f.VehicleExited)).ticket, gone.verified)
+
+
 def test_an_exit_with_a_dead_detector_serves_codes() -> None:
     """The arming loop's detector reports a fault: the same."""
     story, ticket = exit_()

@@ -1,7 +1,7 @@
 """What both kinds of lane do after the dark and in a fire."""
 
 import pytest
-from lane_world import Story, dark_lane, entry, exit_, inside, parked_out, plan_of, ready
+from lane_world import Story, dark_lane, entry, exit_, granted, inside, parked_out, plan_of, ready
 
 from gatectl.domain import facts as f
 from gatectl.domain.effects import OpenArm, RetractTicket
@@ -276,3 +276,22 @@ def test_an_arm_that_comes_down_in_a_fire_is_a_fault() -> None:
     story.arm(Arm.DOWN)
 
     assert (Phase.FIRE, [f.LaneFault.FAILS_TO_OPEN]) == (story.phase, story.faults())
+
+
+def test_a_press_from_before_the_fire_is_forgotten() -> None:
+    """The next driver had pressed under the closing arm; after the fire somebody must press again."""
+    story = entry()
+    granted(story)
+    story.drive_over()
+    story.wait(1_000)
+    story.arrive()
+    story.press()
+    story.happen(FireChanged(True))
+    story.arm(Arm.UP)
+    story.happen(FireChanged(False))
+    story.hand(Hand.RESET)
+    story.wait(1_000)
+    story.arm(Arm.DOWN)
+    story.wait(1_000)
+
+    assert (Phase.PRESENT, 1) == (story.phase, len(story.of(f.TicketIssued)))

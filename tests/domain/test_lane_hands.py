@@ -101,6 +101,7 @@ def test_hold_and_release() -> None:
     story.arm(Arm.DOWN)
 
     assert ["held-open", "normal"] == [mode.mode for mode in story.of(f.LaneModeChanged)]
+    assert [] == story.irregular()
     assert (Phase.IDLE, True, True) == (story.phase, (e := story.only(f.VehicleEntered)).exception, e.verified)
 
 
@@ -113,6 +114,18 @@ def test_a_hold_while_a_vehicle_passes() -> None:
     story.wait(60_000)
 
     assert (Phase.HELD_OPEN, ticket, 0) == (story.phase, story.only(f.VehicleEntered).ticket, story.closes())
+
+
+def test_who_follows_through_a_held_lane_is_no_tailgater() -> None:
+    """The lane stands open for everybody: a second vehicle is an exception stay, and no alarm."""
+    story = entry()
+    story.hand(Hand.HOLD)
+    story.raised()
+    for _ in range(2):
+        story.arrive()
+        story.drive_over()
+
+    assert ([True, True], []) == ([entered.exception for entered in story.of(f.VehicleEntered)], story.irregular())
 
 
 def test_a_held_arm_that_is_closed_at_the_barrier() -> None:
