@@ -9,7 +9,7 @@ from gatectl.cli import offline
 from gatectl.cli.base import ask_reason, json_option, pass_places, reason_options, request_id, utc_option
 from gatectl.cli.client import Daemon
 from gatectl.cli.errors import problem_text
-from gatectl.cli.show import emit, event_line, table
+from gatectl.cli.show import emit, event_line, sentence, table
 from gatectl.cli.status import lane_state, lanes_table
 from gatectl.domain.codes import problem
 
@@ -89,7 +89,7 @@ def _act(places: Places, verb: str, lane: str, reason: str | None, yes: bool, as
         emit(answer)
         return
     follow = NEXT.get(verb, "").format(lane=lane)
-    click.echo(f"{answer['done']} Recorded as event {answer['position']}.{' ' + follow if follow else ''}")
+    click.echo(f"{sentence(answer['done'])} Recorded as event {answer['position']}.{' ' + follow if follow else ''}")
 
 
 def _verb(name: str, text: str) -> None:

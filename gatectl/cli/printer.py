@@ -7,7 +7,7 @@ import click
 from config.places import Places
 from gatectl.cli.base import json_option, pass_places
 from gatectl.cli.client import Daemon
-from gatectl.cli.show import emit, table
+from gatectl.cli.show import emit, sentence, table
 from gatectl.domain.codes import Exit
 
 
@@ -59,4 +59,4 @@ def _word(value: object, if_true: str, if_false: str) -> str:
 def test(places: Places, device: str, as_json: bool) -> None:
     """Print a page marked TEST."""
     answer = Daemon(places.socket).post("printers", device, "test")
-    emit(answer) if as_json else click.echo(answer["done"])
+    emit(answer) if as_json else click.echo(sentence(answer["done"]))

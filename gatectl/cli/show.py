@@ -86,6 +86,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def sentence(text: object) -> str:
+    """With its full stop."""
+    plain = str(text).strip()
+    return plain if plain.endswith((".", "!", "?")) else f"{plain}."
+
+
 def strong(text: str, state: str) -> str:
     """A word of a state, coloured where there is a terminal."""
     colours = {"ok": "green", "degraded": "red", "starting": "yellow", "down": "red"}

@@ -10,7 +10,7 @@ from gatectl.cli import offline
 from gatectl.cli.base import json_option, pass_places
 from gatectl.cli.client import Daemon
 from gatectl.cli.errors import CommandFailed
-from gatectl.cli.show import emit, span
+from gatectl.cli.show import emit, sentence, span
 from gatectl.cli.status import sync_line
 from gatectl.domain.codes import Exit
 
@@ -56,7 +56,7 @@ def status(ctx: click.Context, places: Places, as_json: bool) -> None:
 def now(places: Places, as_json: bool) -> None:
     """Do not wait for the next try."""
     answer = Daemon(places.socket).post("sync", "now")
-    emit(answer) if as_json else click.echo(answer["done"])
+    emit(answer) if as_json else click.echo(sentence(answer["done"]))
 
 
 @sync.command()

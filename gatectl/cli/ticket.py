@@ -9,7 +9,7 @@ from gatectl.cli import offline
 from gatectl.cli.base import ask_reason, json_option, pass_places, reason_options, request_id, utc_option
 from gatectl.cli.client import Daemon
 from gatectl.cli.errors import CommandFailed
-from gatectl.cli.show import clock, emit, event_line, money, since, table
+from gatectl.cli.show import clock, emit, event_line, money, sentence, since, table
 
 if TYPE_CHECKING:
     from gatectl.store.reading import Mirror
@@ -142,7 +142,7 @@ def void(places: Places, number: str, reason: str | None, yes: bool, as_json: bo
     found = daemon.get("tickets", number)
     why = ask_reason(f"Void ticket {found['ticket']} ({found['state']})? It opens no exit any more.", reason, yes)
     answer = daemon.post("tickets", number, "void", reason=why, request=request_id())
-    emit(answer) if as_json else click.echo(f"{answer['done']} Recorded as event {answer['position']}.")
+    emit(answer) if as_json else click.echo(f"{sentence(answer['done'])} Recorded as event {answer['position']}.")
 
 
 @ticket.command()
@@ -171,4 +171,4 @@ def lost(
         return
     replacement = answer.get("ticket") or answer.get("replacement")
     follow = f" Take the money with: gatectl pay {replacement}" if replacement else ""
-    click.echo(f"{answer['done']}{follow}")
+    click.echo(f"{sentence(answer['done'])}{follow}")

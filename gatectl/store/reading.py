@@ -251,14 +251,17 @@ class Mirror:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Read-only. A mirror that was closed in order has no -wal file; one who may not write its folder then cannot make
-    the shared memory that SQLite wants, and nobody writes: `immutable` reads it as it lies."""
+    """Read-only, also for one who may not write the folder.
+
+    SQLite wants shared memory beside the file and cannot make it there; a mirror that was closed in order has no -wal file, or
+    an empty one, and no writer: `immutable` reads it as it lies.
+    """
     wal = path.with_name(path.name + "-wal")
     try:
         try:
             return _opened(path, "mode=ro")
         except sqlite3.OperationalError:
-            if wal.exists() or not path.exists():
+            if not path.exists() or (wal.exists() and wal.stat().st_size > 0):
                 raise
             return _opened(path, "mode=ro&immutable=1")
     except sqlite3.Error as error:

@@ -131,7 +131,7 @@ class FakeDesk:
         if what in self.refuse:
             raise self.refuse[what]
         self.done.append((what, *about))
-        return {"schema": "gatectl.done/1", "done": f"{about[0]} {what}.", "position": 88213}
+        return {"schema": "gatectl.done/1", "done": f"{about[0]} {what}", "position": 88213}
 
     def status(self) -> dict[str, Any]:
         return {

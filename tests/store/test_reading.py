@@ -10,7 +10,7 @@ import pytest
 from gatectl.domain import codec
 from gatectl.domain import facts as f
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
-from gatectl.store import database, journal
+from gatectl.store import database, journal, reading
 from gatectl.store.projection import project
 from gatectl.store.reading import DATABASE_NAME, Mirror, MirrorUnreadable
 from sync import chain
@@ -321,6 +321,34 @@ def test_a_mirror_that_was_closed_is_read(book: Book) -> None:
 
     with Mirror(book.path) as mirror:
         assert 7 == mirror.position()
+
+
+@pytest.mark.parametrize("log", [None, b""])
+def test_one_who_may_not_write_the_folder_reads_a_closed_mirror(
+    book: Book, monkeypatch: pytest.MonkeyPatch, log: bytes | None
+) -> None:
+    """SQLite cannot make its shared memory; nobody writes, so the file is read as it lies. (Tests may run as root: the
+    kernel's refusal is played.)"""
+    a_morning(book)
+    book.close()
+    wal = book.path.with_name(book.path.name + "-wal")
+    if log is not None:
+        wal.write_bytes(log)
+    opened = reading._opened
+
+    def refused(path: Path, how: str) -> sqlite3.Connection:
+        if how == "mode=ro":
+            raise sqlite3.OperationalError("unable to open database file")
+        return opened(path, how)
+
+    monkeypatch.setattr(reading, "_opened", refused)
+
+    with Mirror(book.path) as mirror:
+        assert 7 == mirror.position()
+
+    wal.write_bytes(b"not empty")
+    with pytest.raises(MirrorUnreadable, match="group gatectl"):
+        Mirror(book.path)
 
 
 def test_a_mirror_whose_writer_was_killed_is_read(book: Book, tmp_path: Path) -> None:
