@@ -314,7 +314,7 @@ def site_settle(place: _Place, name_of_site: str, code: str) -> None:
 def prove(place: _Place, name_of_site: str) -> None:
     """Recompute the site's chains from the stored bytes and print where they end; exit 1 if one does not hold.
 
-    The line is the same, letter for letter, as that of `gatectl sync prove` at a site with nothing left to send.
+    Site, generation, seq, head, totals and digest are those of `gatectl sync prove` at a site with nothing left to send.
     """
     with place.connection() as connection:
         seen = reading.one(connection, name_of_site)
