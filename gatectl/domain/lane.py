@@ -6,7 +6,6 @@ Rule 3: one deadline per lane, kept in its state, on the monotonic clock.
 Rule 4: nothing here closes an arm while the closing loop is not known to be clear. There is no force.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -430,5 +429,3 @@ class Lane:
     """Roles of devices that are away."""
     pending: tuple[tuple[PaymentId, Price], ...] = ()
     """Payments asked of the terminal whose end is not known, oldest first."""
-    notes: Mapping[str, int] = field(default_factory=dict)
-    """Small per-passage counters, e.g. {"b_cleared_mono_ms": ...}; emptied on return to IDLE."""
