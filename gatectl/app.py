@@ -1,7 +1,8 @@
 """The composition root: the only file that knows every concrete class. Builds a site's daemon, runs it, takes it down.
 
-Order of a start: lock the state directory, open and check the store, load the books, write SiteStarted (with the dark interval and
-what is in doubt), and only then open ports. Nothing moves because of a start.
+Order of a start: lock the state directory, open and check the store, load the books, decide SiteStarted (with the dark interval
+and what is in doubt) before anything else can be decided, open the ports, then let the writer and the core run. Nothing moves
+because of a start; what its first batch asks of a device (a payment in doubt) finds the ports open.
 """
 
 import contextlib
@@ -107,14 +108,14 @@ class App:
         self.control = ControlServer(settings.socket, self.desk)
 
     def start(self) -> None:
-        """Everything in its order; ports last."""
+        """Everything in its order."""
         with transaction(self._connection):
             set_mark(self._connection, "clean", "0")
         self.core.begin(self._dark_from_ms, self._clean)
-        self.writer.start()
-        self.core.start()
         for bus in self.buses.values():
             bus.start(self._heard)
+        self.writer.start()
+        self.core.start()
         if self.link:
             self.link.start()
             news = self._news()

@@ -202,12 +202,10 @@ class Site:
 
     def _device_went(self, event: events.DeviceWent, now: Moment) -> None:
         lost = self.books.devices_lost.get(event.device)
-        if event.up == (lost is None):
-            return
-        if lost is None:
-            self._record(f.DeviceLost(event.device, event.why, now.wall_ms))
-        else:
+        if event.up and lost is not None:
             self._record(f.DeviceBack(event.device, max(0, now.wall_ms - lost.lost_ms)))
+        elif not event.up and lost is None:
+            self._record(f.DeviceLost(event.device, event.why, now.wall_ms))
         for lane, roles in event.roles:
             self._step(lane, DeviceAvailabilityChanged(event.up, roles), now)
 

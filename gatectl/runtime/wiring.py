@@ -150,6 +150,8 @@ class Wiring:
     def _health(self, signal: api.Health) -> Iterator[events.Event]:
         roles = self._devices.get(signal.device, {})
         yield events.DeviceWent(signal.device, signal.up, signal.why, tuple(roles.items()))
+        for lane_id in self._whole(signal.device, "terminal"):
+            yield self._lane(lane_id, lane.TerminalChanged(signal.up))
 
     def _outcome(self, signal: api.Outcome) -> Iterator[events.Event]:
         name = OrderName.parse(signal.order)

@@ -246,3 +246,34 @@ def test_a_lost_ticket_costs_the_lost_ticket_price() -> None:
     story.drive_over(OUT)
 
     assert story.has(f.VehicleExited)
+
+
+def test_a_payment_in_doubt_is_asked_for_again_when_its_terminal_is_heard() -> None:
+    """Power fails while the terminal is asked. After the start, and again when the terminal shows up, its key is asked for."""
+    from dataclasses import replace
+
+    from gatectl.domain.effects import QueryPayment
+    from gatectl.domain.lane import TerminalAnswered, TerminalChanged
+
+    plan = site_plan()
+    exit_plan = replace(plan.lanes[1], has_terminal=True)
+    plan = replace(plan, lanes=(plan.lanes[0], exit_plan))
+    before = Story(plan=plan).start()
+    ticket = before.enter()
+    before.at(OUT, TerminalChanged(True)).later(59 * 60_000)
+    before.show_code(ticket.code)
+    started = before.last(f.PaymentStarted)
+    assert isinstance(started, f.PaymentStarted)
+    books = new_books(plan)
+    books.fold_all(before.facts)
+    after = Story(plan=plan, boot=Boot("11" * 8, "ZZZZ"), books=books, now=before.now).start(before.now.wall_ms)
+    at_start = sum(isinstance(effect, QueryPayment) for effect in after.effects)
+    after.tell(events.DeviceWent("term", up=True, why="", roles=((OUT, ("terminal",)),))).at(OUT, TerminalChanged(True))
+
+    assert 1 == at_start
+    assert at_start < sum(isinstance(effect, QueryPayment) for effect in after.effects)
+    after.at(OUT, TerminalAnswered(started.payment, "approved", auth_code="A1"))
+
+    taken = after.last(f.PaymentTaken)
+    assert isinstance(taken, f.PaymentTaken)
+    assert (started.payment, 300) == (taken.payment, taken.amount_minor)
