@@ -113,7 +113,7 @@ class SimulatedPrinter:
     """Pushed out of the mouth by the next ticket, or ejected."""
     mouth: Printed | None = None
     jobs_done: int = 0
-    """In-order replies (GS r) given after something was printed since the one before."""
+    """In-order replies (GS r 1) given after something was printed since ESC @ or the reply before."""
     bytes_lost: int = 0
     unknown_commands: int = 0
     cleared: int = 0
@@ -344,8 +344,10 @@ class SimulatedPrinter:
                 return self._cut_off()
             case b"\x1de", _ if self.custom:
                 return self._ejector_command(rest[0])
-            case b"\x1dr" | b"\x1bv", _:
-                self._answer_in_order(drawer=rest in (b"\x02", b"2"))
+            case b"\x1dr", _:
+                self._answer_in_order(rest)
+            case b"\x1bv", _:
+                self._out.append(0x03 * self.paper_low)
             case b"\x1dI", _ if not self.custom:
                 self._out += {0x42: b"_EPSON\0", 0x43: b"_TM-T88III\0"}.get(rest[0], b"\x20")
             case _:
@@ -373,7 +375,7 @@ class SimulatedPrinter:
         return chr(head[1]) in {0x1B: _ESC, 0x1D: _GS, 0x1C: _FS}[head[0]] or self._long(head) is not None
 
     def _initialise(self) -> None:
-        self._text, self._codec = "", "cp437"
+        self._text, self._codec, self._anything = "", "cp437", False
         self._bold = self._big = self._centred = False
         self._qr_data, self._qr_level, self._qr_model, self._qr_dots = "", 0x30, 0x32, 3
 
@@ -387,7 +389,7 @@ class SimulatedPrinter:
     def _end_line(self) -> int:
         if len(self._lines) < LINES_MAX:
             self._lines.append(Line(self._text, self._bold, self._big, self._centred))
-        self._anything = True
+        self._anything = self._anything or bool(self._text.strip())
         self._text = ""
         if self.paper_lines_left is not None:
             self.paper_lines_left = max(0, self.paper_lines_left - 1)
@@ -430,10 +432,12 @@ class SimulatedPrinter:
             self._lines, self._symbols, self._cut = [], [], document
         return self.cut_ms
 
-    def _answer_in_order(self, *, drawer: bool) -> None:
-        self._out.append(0x00 if drawer or not self.paper_low else 0x03)
-        self.jobs_done += self._anything
-        self._anything = False
+    def _answer_in_order(self, n: bytes) -> None:
+        paper = n in (b"\x01", b"1")
+        self._out.append(0x03 if paper and self.paper_low else 0x00)
+        if paper:
+            self.jobs_done += self._anything
+            self._anything = False
 
     def _ejector_command(self, n: int) -> int:
         if n == 6:
