@@ -13,7 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 DATABASE_NAME: Final = "gatectl.db"
@@ -50,15 +51,24 @@ class StateLock:
 def open_database(path: Path) -> Connection:
     """Open (or create) the site's database for writing, checked and migrated. Raises StoreRefused."""
     engine = create_engine(
-        f"sqlite+pysqlite:///{path}",
+        URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": BUSY_MS_MAX / 1000, "cached_statements": 256},
     )
-    connection = engine.connect()
+    try:
+        connection = engine.connect()
+    except DatabaseError as error:
+        raise StoreRefused(f"{path} cannot be opened: {error.orig}") from error
     try:
         _prepare(connection)
         migrate(connection)
+    except (DatabaseError, sqlite3.Error) as error:
+        connection.close()
+        why = error.orig if isinstance(error, DatabaseError) else error
+        raise StoreRefused(
+            f"{path} cannot be used: {why}. Move it away and restore the newest backup, or start anew"
+        ) from error
     except BaseException:
         connection.close()
         raise
@@ -99,11 +109,9 @@ def migrate(connection: Connection) -> None:
         raise StoreRefused(
             f"the database has schema {version}, this gatectl knows {known[-1][0]}: install a newer gatectl"
         )
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
     for number, script in known:
         if number > version:
-            raw.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={number};\nCOMMIT;")
+            _raw(connection).executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={number};\nCOMMIT;")
 
 
 @contextmanager
@@ -112,10 +120,17 @@ def transaction(connection: Connection) -> Iterator[Connection]:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        if _raw(connection).in_transaction:  # SQLite undoes a full disk or an I/O error by itself
+            connection.exec_driver_sql("ROLLBACK")
         raise
-    connection.exec_driver_sql("COMMIT")
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 def mark(connection: Connection, name: str) -> str | None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -25,7 +26,11 @@ _LINE_OVERHEAD_BYTES = 256
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that can neither write nor checkpoint."""
     reader = sqlite3.connect(
-        f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_MS_MAX / 1000, check_same_thread=False
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_MS_MAX / 1000,
+        check_same_thread=False,
     )
     reader.execute("PRAGMA query_only=1")
     reader.execute("PRAGMA wal_autocheckpoint=0")

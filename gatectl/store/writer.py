@@ -4,6 +4,7 @@
 and starts again from disk.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -30,6 +31,8 @@ GROUP_BATCHES_MAX: Final = 500
 """Batches that share one transaction."""
 CALL_S_MAX: Final = 30.0
 """How long another thread waits for its own small write."""
+STOP_S_MAX: Final = 15.0
+"""How long an end waits for the disk; a disk that hangs must not keep a process alive that has promised to stop."""
 
 
 class StoreStopped(RuntimeError):
@@ -102,6 +105,8 @@ class Writer:
             raise StoreStopped("the store has stopped")
         try:
             self._queue.put(asked, timeout=CALL_S_MAX)
+            if self._stopped.is_set():
+                self._refuse_the_rest()  # it stopped while this was queued: nobody else will answer
             return asked.done.result(timeout=CALL_S_MAX)
         except (queue.Full, TimeoutError):
             raise StoreStopped("the writer does not answer") from None
@@ -109,11 +114,13 @@ class Writer:
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def stop(self) -> None:
-        """Write what waits, then stop. Twice is once."""
-        if not self._stopped.is_set() and self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+    def stop(self) -> bool:
+        """Write what waits, then stop. Twice is once. False when the disk hangs and the thread had to be left behind."""
+        if self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=STOP_S_MAX)
+            self._thread.join(STOP_S_MAX)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -138,8 +145,13 @@ class Writer:
             self._perform(first)
             return True
         group, after = self._gather(first)
-        self._write(group)
-        self._committed(tuple(group), self.tip)
+        try:
+            self._write(group)
+            self._committed(tuple(group), self.tip)
+        except Exception:
+            if isinstance(after, Call):  # it is out of the queue already: only here can it be answered
+                after.done.set_exception(StoreStopped("the store has stopped"))
+            raise
         if isinstance(after, Call):
             self._perform(after)
         return after is not _STOP
