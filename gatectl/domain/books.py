@@ -17,7 +17,7 @@ from gatectl.domain.tickets import TicketState
 CLOSED_KEPT_MAX: Final = 20_000
 """Ended tickets whose end is remembered in memory, to tell a driver why a code is refused. Older ones are in the mirror."""
 PAYMENTS_KEPT_MAX: Final = 2_000
-"""Payments remembered in memory, to answer a repeat as the first time; the mirror knows all of them."""
+"""Payments remembered in memory beside those of open tickets, to answer a repeat as the first time; the mirror knows all."""
 
 OPEN_STATES: Final = frozenset({TicketState.ISSUED, TicketState.INSIDE, TicketState.SPENT})
 
@@ -86,6 +86,8 @@ class Books:
     closed: OrderedDict[TicketNumber, TicketState] = field(default_factory=OrderedDict)
     tags: dict[str, int] = field(default_factory=dict)
     """Highest counter issued under each boot tag: a code with a known tag and counter that is not open has ended."""
+    learned: set[TicketNumber] = field(default_factory=set)
+    """Tickets of a lost database, each admitted once; no more than stood inside when it was lost."""
     vends: dict[VendId, OpenVend] = field(default_factory=dict)
     payments: OrderedDict[PaymentId, Payment] = field(default_factory=OrderedDict)
     receipts: dict[str, int] = field(default_factory=dict)
@@ -108,9 +110,9 @@ class Books:
         return self.counts.get(area, Count())
 
     def is_known(self, ticket: TicketNumber) -> bool:
-        """Whether this database issued the number, open or ended."""
+        """Whether this database issued or learned the number, open or ended."""
         counter, _, tag = ticket.partition("-")
-        return int(counter) <= self.tags.get(tag, 0)
+        return ticket in self.learned or int(counter) <= self.tags.get(tag, 0)
 
     # -- the steps that several folds share --
 
@@ -130,8 +132,10 @@ class Books:
 
     def _remember(self, payment: Payment) -> None:
         self.payments[payment.payment] = payment
-        while len(self.payments) > PAYMENTS_KEPT_MAX:
-            self.payments.popitem(last=False)
+        for _ in range(len(self.payments) - PAYMENTS_KEPT_MAX):
+            key, oldest = self.payments.popitem(last=False)
+            if oldest.state == "PENDING" or oldest.ticket in self.stays:
+                self.payments[key] = oldest  # it can still be asked for again
 
     def _counted(self, area: AreaId, entered: int = 0, exited: int = 0, adjusted: int = 0) -> None:
         was = self.count(area)
@@ -156,7 +160,7 @@ def _issued(books: Books, fact: f.TicketIssued) -> None:
 
 
 def _learned(books: Books, fact: f.TicketLearned) -> None:
-    books._used_number(fact.ticket, fact.counter)
+    books.learned.add(fact.ticket)
     stay = Stay(fact.ticket, TicketState.INSIDE, fact.area, None, fact.vehicle_type, fact.tariff, fact.issued_ms)
     books._open(replace(stay, entered_ms=fact.issued_ms, taken=True))
 

@@ -18,6 +18,7 @@ PAYMENT_COLUMNS: Final = (
     ' paid_by AS "by", series, receipt, paid_ms, auth_code, masked, terminal_ref'
 )
 _OPEN: Final = "('issued','inside','spent')"
+_OPEN_TICKETS: Final = f"SELECT ticket FROM tickets WHERE state IN {_OPEN}"  # noqa: S608  # a constant
 
 
 def taken_of(row: Mapping[str, Any]) -> f.PaymentTaken:
@@ -50,12 +51,12 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     attempts = dict(
         _rows(
             connection,
-            f"SELECT ticket, count(*) FROM payments WHERE ticket IN (SELECT ticket FROM tickets WHERE state IN {_OPEN}) GROUP BY ticket",  # noqa: S608  # a constant
+            f"SELECT ticket, count(*) FROM payments WHERE ticket IN ({_OPEN_TICKETS}) GROUP BY ticket",  # noqa: S608  # a constant
         )
     )
     for row in _rows(
         connection,
-        "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"
+        "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"  # noqa: S608  # a constant
         f" lost FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # a constant
     ):
         ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost = row
@@ -87,28 +88,29 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     books.counter = _rows(connection, "SELECT coalesce(max(counter), 0) FROM tickets WHERE learned = 0")[0][0]
     books.tags = dict(
         _rows(
-            connection, "SELECT substr(ticket, instr(ticket, '-') + 1) AS tag, max(counter) FROM tickets GROUP BY tag"
+            connection,
+            "SELECT substr(ticket, instr(ticket, '-') + 1) AS tag, max(counter) FROM tickets WHERE learned = 0 GROUP BY tag",
         )
     )
+    books.learned = {
+        TicketNumber(ticket) for (ticket,) in _rows(connection, "SELECT ticket FROM tickets WHERE learned = 1")
+    }
 
 
 def _load_money(connection: Connection, books: Books) -> None:
     recent = _rows(
         connection,
-        f"SELECT {PAYMENT_COLUMNS} FROM payments WHERE state = 'COMPLETED' ORDER BY paid_ms DESC LIMIT ?",  # noqa: S608  # a constant
+        f"SELECT {PAYMENT_COLUMNS}, state FROM payments WHERE state = 'PENDING'"  # noqa: S608  # a constant
+        f" OR ticket IN ({_OPEN_TICKETS}) OR payment IN (SELECT payment FROM payments"
+        " WHERE state IN ('COMPLETED', 'REFUNDED') ORDER BY paid_ms DESC LIMIT ?) ORDER BY paid_ms",
         PAYMENTS_KEPT_MAX,
     )
-    for row in reversed(recent):
-        taken = taken_of(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
-        books.payments[taken.payment] = Payment(
-            taken.payment, taken.ticket, taken.method, taken.amount_minor, "COMPLETED", taken
-        )
-    for payment, ticket, method, amount in _rows(
-        connection, "SELECT payment, ticket, method, amount_minor FROM payments WHERE state = 'PENDING'"
-    ):
-        books.payments[PaymentId(payment)] = Payment(
-            PaymentId(payment), TicketNumber(ticket), method, amount, "PENDING"
-        )
+    for row in recent:
+        columns = dict(row._mapping)  # SQLAlchemy's public name for it
+        state = columns.pop("state")
+        payment, ticket = PaymentId(columns["payment"]), TicketNumber(columns["ticket"])
+        taken = taken_of(columns) if columns["paid_ms"] is not None else None
+        books.payments[payment] = Payment(payment, ticket, columns["method"], columns["amount_minor"], state, taken)
     books.receipts = dict(_rows(connection, "SELECT series, max(receipt) FROM receipts GROUP BY series"))
     for tariff, effective, body, source in _rows(
         connection, "SELECT tariff, effective_from_ms, body, source FROM tariffs"
@@ -130,3 +132,5 @@ def _load_lanes(connection: Connection, books: Books) -> None:
         books.counts[AreaId(area)] = Count(entered, exited, adjusted)
     for device, why, since_ms in _rows(connection, "SELECT device, why, since_ms FROM devices WHERE up = 0"):
         books.devices_lost[device] = f.DeviceLost(device, why, since_ms)
+    for why, since_ms in _rows(connection, "SELECT why, since_ms FROM office_lost"):
+        books.office_lost = f.OfficeLost(why, since_ms)

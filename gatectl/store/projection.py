@@ -26,6 +26,7 @@ MIRROR_TABLES: Final = (
     "counts",
     "tariffs",
     "starts",
+    "office_lost",
 )
 
 _STATE: Final = "UPDATE tickets SET state = ? WHERE ticket = ?"
@@ -90,6 +91,14 @@ def _device(fact: f.DeviceLost | f.DeviceBack, wall_ms: int) -> Iterator[Stateme
         " up = excluded.up, why = excluded.why, since_ms = excluded.since_ms",
         (fact.device, int(isinstance(fact, f.DeviceBack)), why, wall_ms),
     )
+
+
+def _office_lost(fact: f.OfficeLost, wall_ms: int) -> Iterator[Statement]:
+    yield "INSERT OR REPLACE INTO office_lost (one, why, since_ms) VALUES (1, ?, ?)", (fact.why, fact.lost_ms)
+
+
+def _office_back(fact: f.OfficeBack, wall_ms: int) -> Iterator[Statement]:
+    yield "DELETE FROM office_lost", ()
 
 
 def _issued(fact: f.TicketIssued, wall_ms: int) -> Iterator[Statement]:
@@ -304,8 +313,8 @@ _PROJECT: Final[Mapping[type[f.Fact], Callable[[Any, int], Iterator[Statement]]]
     f.CountAdjusted: _adjusted,
     f.DeviceLost: _device,
     f.DeviceBack: _device,
-    f.OfficeLost: _nothing,
-    f.OfficeBack: _nothing,
+    f.OfficeLost: _office_lost,
+    f.OfficeBack: _office_back,
     f.CommandDone: _nothing,
     f.CommandRefused: _nothing,
     f.TicketIssued: _issued,

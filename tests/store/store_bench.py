@@ -2,12 +2,9 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from gatectl.domain import codec
 from gatectl.domain import facts as f
@@ -17,6 +14,11 @@ from gatectl.store import journal
 from gatectl.store.database import open_database
 from gatectl.store.syncing import open_reader
 from gatectl.store.writer import Commit, StampedFact, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
 
 SITE = "bench-01"
 BOOT = Boot("ab" * 8, "K7QF")

@@ -165,9 +165,13 @@ def test_a_renumbering_that_is_cut_off_never_happened(bench: Bench) -> None:
     write(bench, 5)
     tip = bench.writer.tip
 
-    with pytest.raises(KeyboardInterrupt), transaction(bench.connection):
-        journal.begin_generation(bench.connection, SITE, 2, Tip(1, 2, b"", tip.position))
-        raise KeyboardInterrupt
+    def cut_off() -> None:
+        with transaction(bench.connection):
+            journal.begin_generation(bench.connection, SITE, 2, Tip(1, 2, b"", tip.position))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
 
     assert 5 == len(heads(bench, 1))
     assert "1" == mark(bench.connection, "generation")
@@ -191,5 +195,5 @@ def test_the_tip_is_read_back_as_it_was(bench: Bench, tmp_path: Path) -> None:
 
 def test_readers_never_write(bench: Bench) -> None:
     """Exactly one connection writes and checkpoints."""
-    with pytest.raises(sqlite3.OperationalError, match="readonly|query_only"):
+    with pytest.raises(sqlite3.OperationalError, match=r"readonly|query_only"):
         bench.rows("DELETE FROM journal")
