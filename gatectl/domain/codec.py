@@ -11,6 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from gatectl.domain.facts import KINDS, Fact
 
 BODY_BYTES_MAX = 64 * 1024
+WHOLE_MAX = 2**63 - 1
+"""What SQLite and PostgreSQL hold as a whole number."""
 
 
 class UnknownKind(ValueError):
@@ -38,7 +40,7 @@ def decode(kind: str, version: int, body: bytes) -> Fact:
         raise UnknownKind(f"{kind}/{version}")
     try:
         plain = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadBody(f"{kind}: not JSON: {error}") from error
     made = _made(cls, plain, kind)
     assert isinstance(made, Fact)
@@ -95,4 +97,6 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
             raise BadBody(f"{where}: {error}") from error
     if type(value) is not hint:
         raise BadBody(f"{where}: expected {hint.__name__}, found {type(value).__name__}")
+    if hint is int and not -WHOLE_MAX <= value <= WHOLE_MAX:
+        raise BadBody(f"{where}: expected at most {WHOLE_MAX}")
     return value
