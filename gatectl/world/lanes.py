@@ -26,7 +26,7 @@ class Hardware(Protocol):
 
 @dataclass(slots=True)
 class Arm:
-    """0 is down, 1000 is up; moves for `travel_ms` from end to end. `stuck` arms do not obey."""
+    """0 is down, 1000 is up; moves for `travel_ms` from end to end. `stuck` arms do not obey, others only in one direction."""
 
     kernel: Kernel
     travel_ms: int
@@ -34,6 +34,8 @@ class Arm:
     """Told (up, down) at every change."""
     moved: Callable[[], None]
     stuck: bool = False
+    wont_open: bool = False
+    wont_close: bool = False
     _from: int = 0
     _to: int = 0
     _since_ms: int = 0
@@ -63,7 +65,7 @@ class Arm:
 
     def _go(self, to: int) -> None:
         self.pulses += 1
-        if self.stuck or to == self._to:
+        if self.stuck or to == self._to or (self.wont_open if to else self.wont_close):
             return
         self._from, self._to, self._since_ms = self.height, to, self.kernel.now_ms
         self._turn += 1
@@ -97,7 +99,10 @@ class LaneTruth:
     busy: bool = False
     mouth: bool = False
     """A ticket can be pulled."""
+    boom_off: bool = False
+    """Broken away: nothing bars the way."""
     arm: Arm = field(init=False)
+    _standing: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.arm = Arm(self.kernel, self.travel_ms, self._limits, self.kernel.changed)
@@ -108,8 +113,27 @@ class LaneTruth:
         for role in ("arming", "closing", "reset", "button"):
             self.contact(role, False)
 
+    @property
+    def passable(self) -> bool:
+        return self.arm.is_up or self.boom_off
+
     def contact(self, role: str, on: bool) -> None:
         self.hardware.contact(self.lane, role, on)
+
+    def stand(self, loop: str) -> None:
+        """One vehicle more is over a loop."""
+        self._standing[loop] = self._standing.get(loop, 0) + 1
+        if self._standing[loop] == 1:
+            self.contact(loop, True)
+
+    def leave(self, loop: str) -> None:
+        """One vehicle less is over a loop."""
+        self._standing[loop] -= 1
+        if self._standing[loop] == 0:
+            self.contact(loop, False)
+
+    def is_on(self, loop: str) -> bool:
+        return self._standing.get(loop, 0) > 0
 
     def pulsed(self, verb: str) -> None:
         """An output of the controller closed."""

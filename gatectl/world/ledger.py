@@ -1,0 +1,280 @@
+"""A second bookkeeper, who trusts nobody: the promises of the design, kept from durable facts alone and by other means.
+
+Each promise is a small function with its name; what it finds broken it says by raising Broken. Nothing here asks `Books`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatectl.domain import facts as f
+from gatectl.domain.books import Books
+from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, VendId
+
+VENDS_KEPT_MAX: Final = 4_000
+PAYMENTS_KEPT_MAX: Final = 200_000
+
+
+class Broken(AssertionError):
+    """Raised when an invariant does not hold; the message begins with its name."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+
+
+def hold(true: bool, invariant: str, what: str) -> None:
+    if not true:
+        raise Broken(invariant, what)
+
+
+@dataclass(slots=True)
+class Vend:
+    lane: str
+    passages: int = 0
+    over: bool = False
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Fed with every fact as it becomes durable, in order."""
+
+    numbers: int = 0
+    tickets: dict[TicketNumber, str] = field(default_factory=dict)
+    """Open tickets: issued, inside, spent."""
+    places: dict[TicketNumber, tuple[AreaId, SpotId | None]] = field(default_factory=dict)
+    spots: dict[SpotId, TicketNumber] = field(default_factory=dict)
+    vends: "OrderedDict[VendId, Vend]" = field(default_factory=OrderedDict)
+    inside: dict[AreaId, int] = field(default_factory=dict)
+    entered: int = 0
+    exited: int = 0
+    payments: "OrderedDict[PaymentId, str]" = field(default_factory=OrderedDict)
+    receipts: dict[str, int] = field(default_factory=dict)
+    taken_minor: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    """How often each kind of fact, and each irregularity, fault and void reason, was seen."""
+    struck: Callable[[PaymentId, int], None] = lambda payment, amount_minor: None
+    """Told of every payment that is on record."""
+
+    def saw(self, what: str) -> None:
+        self.kinds[what] = self.kinds.get(what, 0) + 1
+
+    def witness(self, fact: f.Fact) -> None:
+        self.saw(fact.kind)
+        keep = _KEEP.get(type(fact))
+        if keep is not None:
+            keep(self, fact)
+
+    # -- what several facts share
+
+    def _moved(self, ticket: TicketNumber, was: tuple[str, ...], now: str) -> None:
+        """4: every number is in one state, and leaves it only for one that follows."""
+        state = self.tickets.get(ticket, "nowhere")
+        hold(state in was, "each number ends once", f"{ticket} is {state}, and would become {now}")
+        self.tickets[ticket] = now
+
+    def _ended(self, ticket: TicketNumber, was: tuple[str, ...]) -> AreaId:
+        self._moved(ticket, was, "ended")
+        del self.tickets[ticket]
+        area, spot = self.places.pop(ticket)
+        if spot is not None:
+            hold(self.spots.pop(spot, None) == ticket, "no spot holds two tickets", f"{spot} was not {ticket}'s")
+        return area
+
+    def _count(self, area: AreaId, by: int) -> None:
+        self.inside[area] = self.inside.get(area, 0) + by
+
+    def _passage(self, vend: VendId | None) -> None:
+        """3: one vend, at most one committed passage."""
+        if vend is None:
+            return
+        hold(vend in self.vends, "a passage names a vend that was intended", vend)
+        self.vends[vend].passages += 1
+        hold(self.vends[vend].passages == 1, "one vend, one passage", vend)
+
+
+def _issued(ledger: Ledger, fact: f.TicketIssued) -> None:
+    ledger.numbers += 1
+    hold(fact.counter == ledger.numbers, "numbers have no gap", f"{fact.counter} where {ledger.numbers} is next")
+    hold(fact.ticket not in ledger.tickets, "each number is issued once", fact.ticket)
+    if fact.spot is not None:
+        hold(fact.spot not in ledger.spots, "no spot holds two tickets", f"{fact.spot} for {fact.ticket}")
+        ledger.spots[fact.spot] = fact.ticket
+    ledger.tickets[fact.ticket] = "issued"
+    ledger.places[fact.ticket] = (fact.area, fact.spot)
+
+
+def _learned(ledger: Ledger, fact: f.TicketLearned) -> None:
+    raise Broken("a ticket of this disk is known to it", fact.ticket)
+
+
+def _voided(ledger: Ledger, fact: f.TicketVoided) -> None:
+    ledger.saw(f"void {fact.reason}")
+    ledger._ended(fact.ticket, ("issued",))
+
+
+def _entered(ledger: Ledger, fact: f.VehicleEntered) -> None:
+    ledger._moved(fact.ticket, ("issued",), "inside")
+    ledger._count(ledger.places[fact.ticket][0], +1)
+    ledger._passage(fact.vend)
+    ledger.entered += 1
+    if fact.exception:
+        ledger.saw("exception entry")
+
+
+def _reversed(ledger: Ledger, fact: f.EntryReversed) -> None:
+    ledger._count(ledger._ended(fact.ticket, ("inside",)), -1)
+    ledger.entered -= 1
+
+
+def _spent(ledger: Ledger, fact: f.TicketSpent) -> None:
+    ledger._moved(fact.ticket, ("inside",), "spent")
+
+
+def _returned(ledger: Ledger, fact: f.TicketReturned) -> None:
+    ledger._moved(fact.ticket, ("spent",), "inside")
+
+
+def _exited(ledger: Ledger, fact: f.VehicleExited) -> None:
+    if fact.ticket is not None:
+        area = ledger._ended(fact.ticket, ("spent", "inside"))
+    else:
+        area = fact.area
+        ledger.saw("exit without ticket")
+    ledger._count(area, -1)
+    ledger._passage(fact.vend)
+    ledger.exited += 1
+
+
+def _lost(ledger: Ledger, fact: f.TicketLostDeclared) -> None:
+    ledger._moved(fact.replacement, ("issued",), "inside")
+    if fact.ticket is not None:
+        ledger._ended(fact.ticket, ("inside",))
+
+
+def _written_off(ledger: Ledger, fact: f.TicketWrittenOff) -> None:
+    counted = ledger.tickets.get(fact.ticket) != "issued"
+    area = ledger._ended(fact.ticket, ("issued", "inside", "spent"))
+    if counted:
+        ledger._count(area, -1)
+
+
+def _adjusted(ledger: Ledger, fact: f.CountAdjusted) -> None:
+    ledger._count(fact.area, fact.delta)
+
+
+def _intended(ledger: Ledger, fact: f.VendIntended) -> None:
+    hold(fact.vend not in ledger.vends, "a vend is intended once", fact.vend)
+    hold(bool(fact.cause), "an arm moves only with a cause", fact.vend)
+    ledger.vends[fact.vend] = Vend(fact.lane)
+    while len(ledger.vends) > VENDS_KEPT_MAX:
+        ledger.vends.popitem(last=False)
+    ledger.saw(f"vend {fact.cause}")
+
+
+def _vend_over(ledger: Ledger, fact: f.VendFailed | f.VendClosed) -> None:
+    hold(fact.vend in ledger.vends, "what ends was intended", fact.vend)
+    ledger.vends[fact.vend].over = True
+
+
+def _vend_said(ledger: Ledger, fact: f.VendConfirmed | f.VendUnknown) -> None:
+    hold(fact.vend in ledger.vends, "what is told was intended", fact.vend)
+
+
+def _payment(ledger: Ledger, fact: f.PaymentTaken) -> None:
+    """6: a payment counts once, what was paid was due, and receipts have no gap."""
+    hold(ledger.payments.get(fact.payment) != "taken", "a payment counts once", fact.payment)
+    hold(0 < fact.amount_minor <= fact.due_minor, "what was paid was due", f"{fact.payment}: {fact.amount_minor}")
+    given = fact.tendered_minor - fact.change_minor
+    hold(given == fact.amount_minor, "change is what was given too much", fact.payment)
+    last = ledger.receipts.get(fact.series, 0)
+    hold(fact.receipt == last + 1, "receipts have no gap", f"{fact.series}/{fact.receipt} after {last}")
+    ledger.receipts[fact.series] = fact.receipt
+    ledger.payments[fact.payment] = "taken"
+    while len(ledger.payments) > PAYMENTS_KEPT_MAX:
+        ledger.payments.popitem(last=False)
+    ledger.taken_minor += fact.amount_minor
+    ledger.struck(fact.payment, fact.amount_minor)
+    ledger.saw(f"paid {fact.method}")
+
+
+def _payment_failed(ledger: Ledger, fact: f.PaymentFailed) -> None:
+    hold(ledger.payments.get(fact.payment) != "taken", "what was taken does not fail", fact.payment)
+    ledger.saw(f"payment {fact.outcome}")
+
+
+def _observed(ledger: Ledger, fact: f.PassageObserved) -> None:
+    ledger.saw(f"passage {fact.irregularity}")
+
+
+def _faulted(ledger: Ledger, fact: f.LaneFaulted) -> None:
+    ledger.saw(f"fault {fact.fault}")
+
+
+def _mode(ledger: Ledger, fact: f.LaneModeChanged) -> None:
+    ledger.saw(f"mode {fact.mode}")
+
+
+def _refused(ledger: Ledger, fact: f.CodeRefused) -> None:
+    ledger.saw(f"refused {fact.why}")
+
+
+def _by_hand(ledger: Ledger, fact: f.OpenedByHand) -> None:
+    hold(bool(fact.who and fact.why), "who opens by hand is named, and says why", fact.vend)
+
+
+_KEEP: Final[Mapping[type[f.Fact], Callable[[Ledger, Any], None]]] = {
+    f.TicketIssued: _issued,
+    f.TicketLearned: _learned,
+    f.TicketVoided: _voided,
+    f.VehicleEntered: _entered,
+    f.EntryReversed: _reversed,
+    f.TicketSpent: _spent,
+    f.TicketReturned: _returned,
+    f.VehicleExited: _exited,
+    f.TicketLostDeclared: _lost,
+    f.TicketWrittenOff: _written_off,
+    f.CountAdjusted: _adjusted,
+    f.VendIntended: _intended,
+    f.VendConfirmed: _vend_said,
+    f.VendUnknown: _vend_said,
+    f.VendFailed: _vend_over,
+    f.VendClosed: _vend_over,
+    f.PaymentTaken: _payment,
+    f.PaymentFailed: _payment_failed,
+    f.PassageObserved: _observed,
+    f.LaneFaulted: _faulted,
+    f.LaneModeChanged: _mode,
+    f.CodeRefused: _refused,
+    f.OpenedByHand: _by_hand,
+}
+
+
+# -- comparing ----------------------------------------------------------------------------------------------------------
+
+
+def counts_equal_the_recount(ledger: Ledger, books: Books) -> None:
+    """5: the count is what came in, less what went out, and what was adjusted."""
+    told = {area: count.inside for area, count in books.counts.items() if count.inside}
+    kept = {area: inside for area, inside in ledger.inside.items() if inside}
+    hold(told == kept, "counts equal the recount", f"{told} told, {kept} counted")
+
+
+def open_tickets_are_the_same(ledger: Ledger, books: Books) -> None:
+    told = {ticket: stay.state.value for ticket, stay in books.stays.items()}
+    hold(told == ledger.tickets, "open tickets are the same", f"{set(told.items()) ^ set(ledger.tickets.items())}")
+    held = {stay.spot: ticket for ticket, stay in books.stays.items() if stay.spot is not None}
+    hold(held == ledger.spots, "held spots are the same", f"{set(held.items()) ^ set(ledger.spots.items())}")
+
+
+def open_vends_are_the_same(ledger: Ledger, books: Books) -> None:
+    kept = {vend for vend, known in ledger.vends.items() if not known.over}
+    hold(set(books.vends) == kept, "open vends are the same", f"{set(books.vends) ^ kept}")
+
+
+def money_is_the_same(ledger: Ledger, books: Books) -> None:
+    hold(books.receipts == ledger.receipts, "receipts are the same", f"{books.receipts} {ledger.receipts}")
+
+
+RECOUNTS: Final = (counts_equal_the_recount, open_tickets_are_the_same, open_vends_are_the_same, money_is_the_same)

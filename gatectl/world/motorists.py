@@ -1,0 +1,365 @@
+"""Drivers with a truth of their own: they queue, press, pull, pay, drive over, and do everything that drivers do wrong.
+
+Unlike the demo's street, which plays a list of vehicles, this is a stream without end in bounded memory: a vehicle is a process.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import Final
+
+from gatectl.world.desk import Desk
+from gatectl.world.devices import LaneDevices, Paper
+from gatectl.world.kernel import Kernel, Process, Until
+from gatectl.world.lanes import LaneTruth
+
+QUEUE_MAX: Final = 6
+"""Vehicles waiting at an entry; the next one drives on."""
+PRESSES_MAX: Final = 5
+HELPS_MAX: Final = 8
+PATIENCE_MS: Final = 45_000
+FOREVER_MS: Final = 3_600_000
+HOURLY: Final = (1, 1, 1, 1, 2, 4, 10, 20, 26, 22, 18, 18, 20, 20, 18, 18, 20, 24, 20, 12, 8, 5, 3, 2)
+"""Arrivals in each hour of the day, for one entry lane of a busy garage."""
+
+Doing = Generator[int | Until, bool, bool]
+"""A part of a process that ends with whether it went well."""
+
+
+class Manner(StrEnum):
+    """What a driver does beside the plain thing."""
+
+    PLAIN = "plain"
+    BACKS_OUT_BEFORE = "backs-out-before-taking"
+    BACKS_OUT_AFTER = "backs-out-after-taking"
+    NEVER_TAKES = "never-takes"
+    TAKES_LATE = "takes-late"
+    REVERSES = "reverses-over-the-line"
+    COMES_BACK = "comes-back-after-passing"
+    LONG = "long-vehicle"
+    TAILGATES = "tailgates"
+    COPIED = "copied-ticket"
+    FOREIGN = "foreign-ticket"
+    LOST = "lost-ticket"
+    NO_CARD = "card-does-not-work"
+
+
+ENTRY_MANNERS: Final = (
+    Manner.BACKS_OUT_BEFORE,
+    Manner.BACKS_OUT_AFTER,
+    Manner.NEVER_TAKES,
+    Manner.TAKES_LATE,
+    Manner.REVERSES,
+    Manner.COMES_BACK,
+    Manner.LONG,
+    Manner.TAILGATES,
+)
+EXIT_MANNERS: Final = (
+    Manner.BACKS_OUT_AFTER,
+    Manner.REVERSES,
+    Manner.LONG,
+    Manner.TAILGATES,
+    Manner.COPIED,
+    Manner.FOREIGN,
+    Manner.LOST,
+    Manner.NO_CARD,
+)
+
+
+@dataclass(slots=True, eq=False)
+class Vehicle:
+    """One vehicle on its way through the site."""
+
+    entry: Manner
+    exit: Manner
+    stays_ms: int
+    prepays: bool
+    entered_ms: int = 0
+    paper: Paper | None = None
+
+
+@dataclass(slots=True)
+class Motorists:
+    """`oddity`: the share of drivers who do not do the plain thing. `open`: vehicles still come."""
+
+    kernel: Kernel
+    rng: Random
+    entries: list[LaneDevices]
+    exits: list[LaneDevices]
+    desk: Desk
+    oddity: float
+    rate: float = 1.0
+    card: Callable[[LaneDevices, bool], None] = lambda devices, works: None
+    open: bool = True
+    inside: int = 0
+    """Vehicles that are truly inside."""
+    served: dict[str, int] = field(default_factory=dict)
+    """Lane to vehicles that went through it in its own direction."""
+    counts: dict[str, int] = field(default_factory=dict)
+    used: Paper | None = None
+    """A ticket that went out already, for those who copy."""
+
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def arrivals(self) -> Process:
+        """Vehicles come by the hour of the day."""
+        while self.open:
+            hour = self.kernel.now_ms // 3_600_000 % 24
+            per_hour = HOURLY[hour] * len(self.entries) * self.rate
+            yield max(1_000, int(self.rng.expovariate(per_hour / 3_600_000)))
+            if self.open:
+                self.kernel.start(self.visit(self.any_vehicle()))
+
+    def any_vehicle(self) -> Vehicle:
+        rng = self.rng
+        entry = rng.choice(ENTRY_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
+        exit_ = rng.choice(EXIT_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
+        stays_ms = min(16 * 3_600_000, int(rng.lognormvariate(8.6, 1.0) * 1_000))
+        return Vehicle(entry, exit_, stays_ms, prepays=rng.random() < 0.4)
+
+    def visit(self, vehicle: Vehicle) -> Process:
+        lane = min(self.entries, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
+        if len(lane.truth.queue) >= QUEUE_MAX:
+            self.count("drove-on")
+            return
+        yield from self._queue(lane.truth, vehicle)
+        came_in = yield from self._enter(lane, vehicle)
+        if not came_in:
+            return
+        vehicle.entered_ms = self.kernel.now_ms
+        yield vehicle.stays_ms
+        if vehicle.prepays and vehicle.paper is not None:
+            yield from self.desk.pay_cash(vehicle.paper)
+            yield 60_000
+        while True:
+            lane = min(self.exits, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
+            yield from self._queue(lane.truth, vehicle)
+            gone = yield from self._leave(lane, vehicle)
+            if gone:
+                return
+            yield self.rng.randint(60_000, 600_000)
+
+    def _queue(self, lane: LaneTruth, vehicle: Vehicle) -> Process:
+        lane.queue.append(vehicle)
+        while lane.busy or lane.queue[0] is not vehicle:
+            yield Until(lambda: not lane.busy and lane.queue[0] is vehicle, FOREVER_MS)
+        lane.queue.popleft()
+        lane.busy = True
+
+    def _free(self, lane: LaneTruth) -> None:
+        lane.busy = False
+        self.kernel.changed()
+
+    # -- the entry -------------------------------------------------------------------------------------------------
+
+    def _enter(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        truth = lane.truth
+        yield self.rng.randint(1_500, 4_000)
+        truth.stand("arming")
+        yield self.rng.randint(1_000, 3_000)
+        if not (yield from self._get_in(lane, vehicle)):
+            yield from self._back_off(truth)
+            return False
+        passed = yield from self._drive(lane, vehicle.entry)
+        if passed:
+            self.inside += 1
+            self._served(lane)
+        self._free(truth)
+        return passed
+
+    def _get_in(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        """Until the arm is up for this vehicle; False when the driver gives up."""
+        truth = lane.truth
+        for helps in range(HELPS_MAX):
+            if truth.passable and vehicle.paper is None and not truth.mouth:
+                closed = yield Until(lambda: not truth.passable, 20_000)
+                if not closed:
+                    return True  # it stands open: drive in
+            if vehicle.paper is None and not (yield from self._get_ticket(lane, vehicle)):
+                if vehicle.entry is Manner.BACKS_OUT_BEFORE:
+                    return False
+            elif vehicle.paper is not None:
+                up = yield Until(lambda: truth.passable, PATIENCE_MS)
+                if up:
+                    yield 1_000
+                    return vehicle.entry is not Manner.BACKS_OUT_AFTER
+                yield from self._press(truth)
+            if helps % 2 and not truth.passable:
+                self.desk.help(lane, "the arm stays down")
+                if (yield Until(lambda: truth.passable, 4 * PATIENCE_MS)):
+                    return True
+        self.count("gave-up")
+        return False
+
+    def _press(self, truth: LaneTruth) -> Process:
+        truth.contact("button", True)
+        yield 300
+        truth.contact("button", False)
+
+    def _get_ticket(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        """Press until a ticket shows, then pull it."""
+        truth = lane.truth
+        for _ in range(PRESSES_MAX):
+            if not truth.mouth:
+                yield from self._press(truth)
+            if not (yield Until(lambda: truth.mouth, 12_000)):
+                continue
+            if vehicle.entry is Manner.BACKS_OUT_BEFORE:
+                return False
+            if vehicle.entry is Manner.NEVER_TAKES:
+                vehicle.entry = Manner.PLAIN
+                yield 40_000
+                continue
+            if vehicle.entry is Manner.TAKES_LATE:
+                yield self.rng.randint(17_000, 23_000)
+            else:
+                yield self.rng.randint(600, 3_000)
+            vehicle.paper = lane.pull()
+            if vehicle.paper is not None:
+                return True
+        return False
+
+    def _back_off(self, truth: LaneTruth) -> Process:
+        truth.leave("arming")
+        yield Until(lambda: truth.arm.is_down, PATIENCE_MS)
+        yield 2_000
+        self._free(truth)
+
+    # -- the exit --------------------------------------------------------------------------------------------------
+
+    def _leave(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        truth = lane.truth
+        self.card(lane, vehicle.exit is not Manner.NO_CARD)
+        yield self.rng.randint(1_500, 4_000)
+        truth.stand("arming")
+        yield self.rng.randint(1_000, 3_000)
+        if vehicle.exit is Manner.FOREIGN:
+            lane.read_code(lane.lane, "NOT A TICKET OF THIS SITE")
+            yield 4_000
+        if vehicle.exit is Manner.COPIED and self.used is not None:
+            lane.read_code(lane.lane, self.used.code)
+            yield 6_000
+        if vehicle.exit is Manner.LOST:
+            vehicle.paper = None
+        yield from self._get_out(lane, vehicle)
+        if vehicle.exit is Manner.BACKS_OUT_AFTER:
+            vehicle.exit = Manner.PLAIN
+            yield from self._back_off(truth)
+            return False
+        passed = yield from self._drive(lane, vehicle.exit)
+        if passed:
+            self.inside -= 1
+            self.used = vehicle.paper
+            self._served(lane)
+        else:
+            vehicle.exit = Manner.PLAIN
+        self._free(truth)
+        return passed
+
+    def _get_out(self, lane: LaneDevices, vehicle: Vehicle) -> Process:
+        """Show the ticket, pay, call for help; nobody gives up at an exit."""
+        truth = lane.truth
+        tries = 0
+        while True:
+            if truth.passable:
+                closed = yield Until(lambda: not truth.passable, 15_000)
+                if not closed:
+                    if vehicle.paper is not None:
+                        lane.read_code(lane.lane, vehicle.paper.code)
+                        yield 1_500
+                    return
+            if vehicle.paper is not None:
+                lane.read_code(lane.lane, vehicle.paper.code)
+                if (yield Until(lambda: truth.passable, PATIENCE_MS)):
+                    return
+            tries += 1
+            if vehicle.paper is None and tries == 1:
+                vehicle.paper = yield from self.desk.replace_lost(lane, self.kernel.now_ms - vehicle.entered_ms)
+                continue
+            if tries >= 2:
+                if vehicle.paper is not None and tries == 2:
+                    yield from self.desk.pay_cash(vehicle.paper)
+                else:
+                    self.desk.help(lane, "the arm stays down")
+                if (yield Until(lambda: truth.passable, 4 * PATIENCE_MS)):
+                    return
+
+    # -- over the line -----------------------------------------------------------------------------------------------
+
+    def _served(self, lane: LaneDevices) -> None:
+        self.served[lane.lane] = self.served.get(lane.lane, 0) + 1
+
+    def _drive(self, lane: LaneDevices, manner: Manner) -> Doing:
+        """From the arming loop to behind the arm; False when the vehicle is back on the street it came from."""
+        truth = lane.truth
+        yield self.rng.randint(600, 1_500)
+        truth.stand("closing")
+        yield self.rng.randint(700, 1_500)
+        if manner is Manner.REVERSES:
+            truth.leave("closing")
+            yield self.rng.randint(2_000, 4_000)
+            truth.leave("arming")
+            yield 8_000
+            self.count("reversed")
+            return False
+        truth.leave("arming")
+        if manner is Manner.LONG:
+            yield 500
+            truth.stand("arming")
+            yield 900
+            truth.leave("arming")
+        yield self.rng.randint(700, 1_500)
+        if truth.has_reset:
+            truth.stand("reset")
+            yield 600
+        truth.leave("closing")
+        if manner is Manner.COMES_BACK:
+            return (yield from self._come_back(truth))
+        if truth.has_reset:
+            yield 700
+            truth.leave("reset")
+        if manner is Manner.TAILGATES:
+            yield from self._tailgate(lane)
+        yield 1_500
+        return True
+
+    def _come_back(self, truth: LaneTruth) -> Doing:
+        """Through, and out again over the entry before the arm is down."""
+        yield 300
+        truth.stand("closing")
+        if truth.has_reset:
+            yield 300
+            truth.leave("reset")
+        yield 1_000
+        truth.stand("arming")
+        yield 800
+        truth.leave("closing")
+        yield 1_000
+        truth.leave("arming")
+        yield 8_000
+        self.count("came-back")
+        return False
+
+    def _tailgate(self, lane: LaneDevices) -> Process:
+        """A second vehicle slips through behind this one, without a ticket."""
+        truth = lane.truth
+        yield 300
+        if truth.arm.height < 300 and not truth.boom_off:
+            return
+        truth.stand("arming")
+        yield 400
+        truth.stand("closing")
+        yield 700
+        truth.leave("arming")
+        yield 900
+        if truth.has_reset:
+            truth.stand("reset")
+            yield 500
+        truth.leave("closing")
+        if truth.has_reset:
+            yield 500
+            truth.leave("reset")
+        self.inside += 1 if lane.plan.kind.value == "entry" else -1
+        self.count("tailgated")

@@ -1,0 +1,72 @@
+"""A lane's payment terminal: it knows what was paid, whatever became of its answers."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from gatectl.domain import effects as fx
+from gatectl.domain.ids import PaymentId
+from gatectl.domain.lane import TerminalAnswered
+from gatectl.world.devices import LaneDevices
+
+REMEMBERED_MAX: Final = 1_000
+"""Payments whose outcome a terminal still knows when it is asked."""
+THINK_MS: Final = (4_000, 15_000)
+LATE_MS: Final = (50_000, 200_000)
+ASK_MS: Final = 300
+
+
+@dataclass(slots=True)
+class Terminal:
+    """`card_works` is the driver's card. Quirks: declined, cancelled, timed-out, silent, late, twice."""
+
+    devices: LaneDevices
+    card_works: bool = True
+    ledger: "OrderedDict[PaymentId, str]" = field(default_factory=OrderedDict)
+    """Payment to outcome; "" while the driver still holds the card."""
+    approved: dict[PaymentId, int] = field(default_factory=dict)
+    """What was taken from drivers and is not in the journal yet: the simulation strikes it out."""
+
+    def authorise(self, effect: fx.Authorise) -> None:
+        if "terminal" in self.devices.lost:
+            self.devices.say_later(50, TerminalAnswered(effect.payment, "cancelled", why="refused"))
+            return
+        assert effect.payment not in self.ledger, f"{effect.payment} was asked for twice"
+        self.ledger[effect.payment] = ""
+        while len(self.ledger) > REMEMBERED_MAX:
+            self.ledger.popitem(last=False)
+        rng = self.devices.site.rng
+        self.devices.site.kernel.after(rng.randint(*THINK_MS), lambda: self._decide(effect))
+
+    def _decide(self, effect: fx.Authorise) -> None:
+        payment = effect.payment
+        if self.ledger.get(payment) != "":
+            return
+        quirk = self.devices.quirk("terminal")
+        refused = quirk if quirk in ("declined", "cancelled", "timed-out") else "" if self.card_works else "declined"
+        self.ledger[payment] = refused or "approved"
+        if not refused:
+            self.approved[payment] = effect.amount_minor
+        rng = self.devices.site.rng
+        if quirk == "silent":
+            return
+        self._answer(payment, rng.randint(*LATE_MS) if quirk == "late" else 200)
+        if quirk == "twice":
+            self._answer(payment, rng.randint(300, 20_000))
+
+    def _answer(self, payment: PaymentId, delay_ms: int) -> None:
+        """The broker hands it to whoever listens when it comes."""
+        self.devices.site.kernel.after(delay_ms, lambda: self._say(payment))
+
+    def _say(self, payment: PaymentId) -> None:
+        if "terminal" not in self.devices.lost:
+            outcome = self.ledger.get(payment) or "unknown"
+            self.devices.say(TerminalAnswered(payment, outcome, auth_code="A1", terminal_ref="sim"))
+
+    def cancel(self, effect: fx.CancelPayment) -> None:
+        if "terminal" not in self.devices.lost and self.ledger.get(effect.payment) == "":
+            self.ledger[effect.payment] = "cancelled"
+            self._answer(effect.payment, ASK_MS)
+
+    def query(self, effect: fx.QueryPayment) -> None:
+        self._answer(effect.payment, ASK_MS)
