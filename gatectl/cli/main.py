@@ -75,6 +75,12 @@ def _config() -> click.Command:
     return config
 
 
+def _mirror() -> click.Command:
+    from gatectl.cli.mirror import mirror
+
+    return mirror
+
+
 def _help() -> click.Command:
     from gatectl.cli.about import explain_code
 
@@ -103,6 +109,7 @@ COMMANDS = {
     "events": ("What happened, in words.", _events),
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),
+    "mirror": ("Make the mirror again from the journal.", _mirror),
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),
     "demo": ("A whole site on this machine, without hardware.", _demo),

@@ -7,7 +7,7 @@ T, U = TicketNumber("000123-K7QF"), TicketNumber("000124-K7QF")
 IN, OUT, MAIN = LaneId("IN-1"), LaneId("OUT-1"), AreaId("main")
 VEND, KEY = VendId("IN-1-K7QF-7"), PaymentId("000123-K7QF-OUT-1-1")
 AT = 1_795_000_000_000
-LINES = (f.Line("First hour", 300), f.Line("Tagesmaximum – gedeckelt", -50))
+LINES = (f.Line("First hour", 300), f.Line("Höchstens 20 € am Tag", -50))
 
 EXAMPLES: tuple[f.Fact, ...] = (
     f.SiteStarted("ab" * 8, "K7QF", "0.1.0", None, AT, True, "c0ffee"),

@@ -202,6 +202,14 @@ def test_a_second_daemon_is_refused_by_name(tmp_path: Path) -> None:
     StateLock(tmp_path).release()
 
 
+def test_a_state_directory_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    """A file where the directory should be; in the field, one that belongs to somebody else."""
+    (tmp_path / "state").write_text("")
+
+    with pytest.raises(StoreRefused, match=r"state/lock: Not a directory"):
+        StateLock(tmp_path / "state")
+
+
 def test_the_lock_of_a_killed_daemon_does_not_outlive_it(tmp_path: Path) -> None:
     """The kernel lets go of it: nobody has to remove a file by hand after kill -9."""
     code = (
