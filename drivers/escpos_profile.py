@@ -65,8 +65,9 @@ def profiles() -> Mapping[str, Profile]:
 
 
 def _profile(table: Mapping[str, Any]) -> Profile:
-    values = {key: bytes.fromhex(value) if key in _HEX else value for key, value in table.items()}
-    return Profile(**{**values, "requests": tuple(table["requests"])})
+    values: dict[str, Any] = {key: bytes.fromhex(value) if key in _HEX else value for key, value in table.items()}
+    values["requests"] = tuple(table["requests"])
+    return Profile(**values)
 
 
 def read_status(device: str, readings: Mapping[int, int | FullStatus], ejector: int) -> PrinterStatus:
