@@ -358,6 +358,8 @@ class Bus(Protocol):
     name: str
     turns: int
     """Grows while the thread makes progress; the watchdog looks at it."""
+    failed: str
+    """The traceback of a bug that ended the thread; empty while all is well."""
 
     def start(self, sink: Sink) -> None: ...
     def order(self, device: str, order: Order) -> None: ...

@@ -22,5 +22,5 @@ def family(name: str) -> Family:
     """The driver family called `name`. An entry point names a ready `Family` object."""
     for point in entry_points(group=GROUP):
         if point.name == name:
-            return cast(Family, point.load())
+            return cast("Family", point.load())
     raise UnknownDriver(f"no driver {name!r}; installed: {', '.join(names())}")

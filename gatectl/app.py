@@ -45,6 +45,7 @@ from gatectl.store.loading import load_books
 from gatectl.store.syncing import SyncJournal
 from gatectl.store.writer import Commit, Writer
 from sync.credential import CredentialRefused, read_credential
+from sync.records import Vitals
 
 log = structlog.get_logger()
 
@@ -89,6 +90,7 @@ class App:
             answer=self.core.post,
             replied=self._replied,
         )
+        self._told_failed: set[str] = set()
         self.reader = SyncJournal(settings.database, self.plan.site)
         self.link = self._build_link()
         self.signals, self.commits = Watchers(), Watchers()
@@ -149,7 +151,11 @@ class App:
         log.info("stopped", why=self.supervisor.reason)
 
     def look(self) -> None:
-        """Now and then, from the supervisor: is the office there?"""
+        """Now and then, from the supervisor: is the office there, has a port's thread met a bug?"""
+        for name, bus in self.buses.items():
+            if bus.failed and name not in self._told_failed:
+                self._told_failed.add(name)
+                log.error("port stopped by a bug, the watchdog will restart us", port=name, trace=bus.failed)
         if self.link:
             self.link.watch(self.core.post)
 
@@ -172,10 +178,13 @@ class App:
             self.writer,
             self.reader,
             self._news(),
-            lambda: self.desk.vitals(),
+            self._vitals,
             lambda error: self.supervisor.fatal(f"sync failed: {error!r}"),
             self.boot.boot_id,
         )
+
+    def _vitals(self) -> Vitals:
+        return self.desk.vitals()
 
     def _committed(self, commits: tuple[Commit, ...], tip: Tip) -> None:
         """On the writer's thread: what these batches allowed may now be done."""

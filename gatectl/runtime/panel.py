@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gatectl.domain.codes import FAULT_CODES, code_of
+from gatectl.domain.codes import FAULT_CODES, problem
 from gatectl.domain.facts import LaneFault
 from gatectl.domain.ids import AreaId, LaneId, TimeQuality
 from gatectl.domain.lane import Lane, Phase, Trust
@@ -12,7 +12,6 @@ from sync.status import LinkState, LinkStatus
 
 Plain = dict[str, Any]
 
-LINK_STATES_WELL: Final = frozenset({LinkState.ONLINE})
 MODES: Final = {Phase.HELD_OPEN: "held-open", Phase.LOCKED: "locked", Phase.FIRE: "fire"}
 
 
@@ -74,38 +73,25 @@ def lane_faults(site: Site, lane: LaneId) -> dict[LaneFault, str]:
 def problems(site: Site, link: LinkStatus | None, has_office: bool, quality: TimeQuality) -> list[Plain]:
     """Everything that needs a person, worst first: safety and lanes, devices, the clock, the office."""
     found = [
-        _problem(FAULT_CODES[fault], f"{lane}: {detail or fault.value}", f"gatectl lane show {lane}")
+        problem(str(lane), FAULT_CODES[fault], detail)
         for (lane, fault), detail in sorted(site.books.faults.items())
+        if fault is not LaneFault.DEVICE_LOST  # its device is named below, once
     ]
-    found += [
-        _problem("E-DEV-01", f"{device} does not answer: {lost.why}", "")
-        for device, lost in site.books.devices_lost.items()
-    ]
+    found += [problem(device, "E-DEV-01", lost.why) for device, lost in sorted(site.books.devices_lost.items())]
     if quality is TimeQuality.UNSET:
-        found.append(_problem("E-TIME-01", "The clock is not set: tickets are issued, nothing is priced.", ""))
+        found.append(problem("", "E-TIME-01"))
     if link is not None and link.state is LinkState.STOPPED:
-        found.append(_problem("E-SYNC-03", f"The office refuses this site: {link.reason}. {link.last_error}", ""))
+        found.append(problem("", "E-SYNC-03", f"{link.reason}: {link.last_error}"))
     elif link is not None and link.state is LinkState.BACKING_OFF:
-        found.append(_problem("E-SYNC-01", f"The office does not answer: {link.last_error}", ""))
+        found.append(problem("", "E-SYNC-01", link.last_error))
     elif has_office and link is None:
-        found.append(_problem("E-SYNC-02", "", ""))
+        found.append(problem("", "E-SYNC-02"))
     return found
 
 
-def _problem(code: str, sentence: str, action: str) -> Plain:
-    row = code_of(code)
-    return {
-        "code": code,
-        "sentence": sentence or row.sentence,
-        "cause": row.cause,
-        "action": action or row.action,
-        "see": f"gatectl help {code}",
-    }
-
-
-def sync_row(link: LinkStatus | None, office: str | None, backlog: Plain) -> Plain:
+def sync_row(link: LinkStatus | None, office: str | None, backlog: Plain, at_ms: int) -> Plain:
     """gatectl.sync/1 without its schema; `backlog` is the mirror's own count, so that it is there without an office too."""
-    row: Plain = {"office": office, "backlog": backlog["backlog"], "oldest_ms": backlog["oldest_ms"]}
+    row: Plain = {"at_ms": at_ms, "office": office, "backlog": backlog["backlog"], "oldest_ms": backlog["oldest_ms"]}
     row |= {"generation": backlog["generation"], "seq": backlog["seq"], "acked": backlog["acked"]}
     if link is None:
         state = "not-enrolled" if office else "no-office"

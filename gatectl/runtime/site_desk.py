@@ -111,7 +111,7 @@ class SiteDesk:
                 "boot": name[2],
                 "lanes": lanes,
                 "areas": areas,
-                "sync": panel.sync_row(link_status, self.office, mirror.backlog()),
+                "sync": panel.sync_row(link_status, self.office, mirror.backlog(), now.wall_ms),
                 "clock": {"quality": now.quality.value},
                 "problems": found,
                 "position": mirror.position(),
@@ -184,7 +184,9 @@ class SiteDesk:
     def sync(self) -> Answer:
         link = self.link()
         with Mirror(self.database) as mirror:
-            row = panel.sync_row(link.status() if link else None, self.office, mirror.backlog())
+            row = panel.sync_row(
+                link.status() if link else None, self.office, mirror.backlog(), self.clock.now().wall_ms
+            )
         return {"schema": "gatectl.sync/1", **row}
 
     def prove(self) -> Answer:
@@ -237,10 +239,10 @@ class SiteDesk:
     def _inputs(self, roles: dict[tuple[str, str], str]) -> Iterator[Answer | None]:
         changed_ms: dict[str, int] = {}
         with self.signals.watching() as seen:
-            for where in roles:
+            for where, role in roles.items():
                 known = self.wiring.last_inputs.get(where)
                 if known is not None:
-                    yield self._input_row(known, roles[where], changed_ms)
+                    yield self._input_row(known, role, changed_ms)
             yield from self._told(seen, lambda signal: self._wired_row(signal, roles, changed_ms))
 
     def _wired_row(

@@ -95,10 +95,10 @@ def test_an_unknown_currency_is_refused_by_name(currency: str) -> None:
 
 def test_the_table_holds_each_code_once() -> None:
     """A code listed under two numbers of digits would silently take the last."""
-    assert {"EUR": 2, "JPY": 0, "KWD": 3, "INR": 2} == {code: EXPONENTS[code] for code in ("EUR", "JPY", "KWD", "INR")}
+    assert {code: EXPONENTS[code] for code in ("EUR", "JPY", "KWD", "INR")} == {"EUR": 2, "JPY": 0, "KWD": 3, "INR": 2}
     assert all(len(code) == 3 and code.isalpha() and code.isupper() for code in EXPONENTS)
-    assert 16 == sum(1 for places in EXPONENTS.values() if places == 0)
-    assert 7 == sum(1 for places in EXPONENTS.values() if places == 3)
+    assert sum(1 for places in EXPONENTS.values() if places == 0) == 16
+    assert sum(1 for places in EXPONENTS.values() if places == 3) == 7
 
 
 @given(amounts, currencies)

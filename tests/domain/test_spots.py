@@ -37,7 +37,7 @@ def test_the_lowest_level_comes_first_then_the_name() -> None:
         given.append(free.spot)
         index.hold(free.spot)
 
-    assert ["c", "a", "b"] == given
+    assert given == ["c", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_areas_are_apart() -> None:
 
     assert index.allocate(MAIN, "CAR") is None
     assert spot("r", "COMPACT", area=ROOF) == index.allocate(ROOF, "CAR")
-    assert ({}, {}) == (index.free(MAIN), index.total(MAIN))
-    assert ({"COMPACT": 1}, {"COMPACT": 1}) == (index.free(ROOF), index.total(ROOF))
+    assert (index.free(MAIN), index.total(MAIN)) == ({}, {})
+    assert (index.free(ROOF), index.total(ROOF)) == ({"COMPACT": 1}, {"COMPACT": 1})
 
 
 def test_asking_takes_nothing() -> None:
@@ -95,7 +95,7 @@ def test_asking_takes_nothing() -> None:
     index = SpotIndex(garage(3))
 
     assert index.allocate(MAIN, "CAR") == index.allocate(MAIN, "CAR")
-    assert {"COMPACT": 3} == index.free(MAIN)
+    assert index.free(MAIN) == {"COMPACT": 3}
 
 
 # -- what must never be decided -------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_a_spot_is_given_once() -> None:
         with pytest.raises(AssertionError, match="elsewhere is not known"):
             act(SpotId("elsewhere"))
 
-    assert {"COMPACT": 0} == index.free(MAIN)
+    assert index.free(MAIN) == {"COMPACT": 0}
 
 
 def test_two_spots_of_one_name_are_refused() -> None:
@@ -231,7 +231,7 @@ def test_the_cost_of_a_vehicle_does_not_grow_with_the_lot() -> None:
     """A hundred times the spots, at most twice the work: instructions are counted, not time; a scan is 100 times."""
     small, large = half_full_rounds(100), half_full_rounds(10_000)
 
-    assert 0 < small
+    assert small > 0
     assert large <= 2 * small, (small, large)
 
 
@@ -242,4 +242,4 @@ def test_no_heap_outgrows_the_lot() -> None:
         index.hold(SpotId("00050"))
         index.release(SpotId("00050"))
 
-    assert 100 == len(index._types[MAIN]["COMPACT"].heap)
+    assert len(index._types[MAIN]["COMPACT"].heap) == 100

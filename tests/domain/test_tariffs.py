@@ -88,7 +88,7 @@ def still_due(tariff: Tariff, now_ms: int, paid_minor: int, last_paid_ms: int | 
 
 def test_a_table_of_the_site_file_becomes_a_tariff() -> None:
     """The example of the documentation, as tomllib reads it."""
-    assert DAY_2026 == parse(tomllib.loads(TABLE))
+    assert parse(tomllib.loads(TABLE)) == DAY_2026
 
 
 def test_what_a_tariff_need_not_say_has_a_default() -> None:
@@ -120,14 +120,14 @@ def test_every_fault_is_told_at_once() -> None:
 
     faults = {key: (what, hint) for key, what, hint in refused.value.faults}
     assert set(table) - {"kind"} | {"lost_ticket_minor", "per_hour_minor"} == set(faults)
-    assert ("is not a key of a hourly tariff", "did you mean per_hour_minor?") == faults["per_hour"]
-    assert ("is not a key of a hourly tariff", "remove it") == faults["colour"]
-    assert ("is missing", "a whole number of minor units from 0 to 1000000000000") == faults["per_hour_minor"]
-    assert ("is 1.5", "a whole number of minor units from 0 to 1000000000000") == faults["base_minor"]
-    assert ("is 0", "a whole number of minutes from 1 to 1440") == faults["step_minutes"]
-    assert "is True" == faults["daily_cap_minor"][0]
-    assert "is '10'" == faults["entry_grace_minutes"][0]
-    assert "is a number out of all bounds" == faults["exit_grace_minutes"][0]
+    assert faults["per_hour"] == ("is not a key of a hourly tariff", "did you mean per_hour_minor?")
+    assert faults["colour"] == ("is not a key of a hourly tariff", "remove it")
+    assert faults["per_hour_minor"] == ("is missing", "a whole number of minor units from 0 to 1000000000000")
+    assert faults["base_minor"] == ("is 1.5", "a whole number of minor units from 0 to 1000000000000")
+    assert faults["step_minutes"] == ("is 0", "a whole number of minutes from 1 to 1440")
+    assert faults["daily_cap_minor"][0] == "is True"
+    assert faults["entry_grace_minutes"][0] == "is '10'"
+    assert faults["exit_grace_minutes"][0] == "is a number out of all bounds"
     assert "without quotes" in faults["effective_from"][1]
 
 
@@ -168,7 +168,7 @@ def test_a_flat_tariff_has_no_hourly_keys() -> None:
     with pytest.raises(TariffRefused) as refused:
         parse({**tomllib.loads(TABLE), "kind": "flat"})
 
-    assert ["per_hour_minor", "step_minutes", "daily_cap_minor"] == [fault.key for fault in refused.value.faults]
+    assert [fault.key for fault in refused.value.faults] == ["per_hour_minor", "step_minutes", "daily_cap_minor"]
 
 
 def test_a_cap_below_the_base_price_is_refused() -> None:
@@ -176,7 +176,7 @@ def test_a_cap_below_the_base_price_is_refused() -> None:
     with pytest.raises(TariffRefused) as refused:
         parse({**tomllib.loads(TABLE), "base_minor": 3000})
 
-    assert [("daily_cap_minor", "is less than base_minor", "3000 or more")] == refused.value.faults
+    assert refused.value.faults == [("daily_cap_minor", "is less than base_minor", "3000 or more")]
 
 
 @given(tariffs)
@@ -299,14 +299,14 @@ def test_a_flat_price_is_the_same_for_a_minute_and_a_month() -> None:
     """Flat is a stay, not a day."""
     tariff = replace(DAY_2026, rate=Flat(500))
 
-    assert [0, 500, 500] == [priced(tariff, ms).total_minor for ms in (10 * MINUTE_MS, 11 * MINUTE_MS, 30 * DAY_MS)]
-    assert "EUR 5.00 a stay" == tariff.summary("EUR")
+    assert [priced(tariff, ms).total_minor for ms in (10 * MINUTE_MS, 11 * MINUTE_MS, 30 * DAY_MS)] == [0, 500, 500]
+    assert tariff.summary("EUR") == "EUR 5.00 a stay"
 
 
 def test_the_summary_fits_a_ticket() -> None:
     """What the driver reads before pulling the ticket."""
-    assert "EUR 3.50/h, max EUR 28.00/24 h" == DAY_2026.summary("EUR")
-    assert "JPY 100 + JPY 300/h" == replace(DAY_2026, rate=Hourly(100, 300, 60, None)).summary("JPY")
+    assert DAY_2026.summary("EUR") == "EUR 3.50/h, max EUR 28.00/24 h"
+    assert replace(DAY_2026, rate=Hourly(100, 300, 60, None)).summary("JPY") == "JPY 100 + JPY 300/h"
 
 
 def test_a_clock_that_was_set_back_charges_nothing_and_says_so() -> None:
@@ -339,7 +339,7 @@ def test_a_capped_day_is_24_real_hours_through_a_clock_change() -> None:
     entered_ms = int(datetime(2026, 10, 24, 12, tzinfo=AMSTERDAM).timestamp()) * 1000
     left_ms = int(datetime(2026, 10, 25, 12, tzinfo=AMSTERDAM).timestamp()) * 1000
 
-    assert 2800 + 350 == charge(DAY_2026, entered_ms, left_ms, AMSTERDAM, "EUR").total_minor
+    assert charge(DAY_2026, entered_ms, left_ms, AMSTERDAM, "EUR").total_minor == 2800 + 350
 
 
 def test_a_wild_clock_still_gets_a_price() -> None:
@@ -397,7 +397,7 @@ def test_the_entry_grace_ends_on_the_millisecond(tariff: Tariff) -> None:
     """Free until and with the last millisecond; then the whole stay counts."""
     grace_ms = tariff.entry_grace_minutes * MINUTE_MS
 
-    assert 0 == priced(tariff, grace_ms).total_minor
+    assert priced(tariff, grace_ms).total_minor == 0
     without = replace(tariff, entry_grace_minutes=0)
     assert priced(without, grace_ms + 1).total_minor == priced(tariff, grace_ms + 1).total_minor
 
@@ -410,29 +410,29 @@ def test_after_paying_the_exit_grace_runs() -> None:
     paid_ms = NOON_MS + HOUR_MS
     grace_ms = 15 * MINUTE_MS
 
-    assert 350 == still_due(DAY_2026, paid_ms, 0, None)
-    assert 0 == still_due(DAY_2026, paid_ms, 350, paid_ms)
-    assert 0 == still_due(DAY_2026, paid_ms + grace_ms, 350, paid_ms)
-    assert 467 - 350 == still_due(DAY_2026, paid_ms + grace_ms + 1, 350, paid_ms)
+    assert still_due(DAY_2026, paid_ms, 0, None) == 350
+    assert still_due(DAY_2026, paid_ms, 350, paid_ms) == 0
+    assert still_due(DAY_2026, paid_ms + grace_ms, 350, paid_ms) == 0
+    assert still_due(DAY_2026, paid_ms + grace_ms + 1, 350, paid_ms) == 467 - 350
 
 
 def test_a_part_payment_begins_no_grace() -> None:
     """Two of three euros fifty were paid: the rest stays due."""
     paid_ms = NOON_MS + HOUR_MS
 
-    assert 150 == still_due(DAY_2026, paid_ms, 200, paid_ms)
-    assert 0 == still_due(DAY_2026, paid_ms + 1, 350, paid_ms + 1 - MINUTE_MS)
+    assert still_due(DAY_2026, paid_ms, 200, paid_ms) == 150
+    assert still_due(DAY_2026, paid_ms + 1, 350, paid_ms + 1 - MINUTE_MS) == 0
 
 
 def test_a_refund_ends_the_grace() -> None:
     """The money went back: what was paid no longer covers the stay as it was then."""
-    assert 350 == still_due(DAY_2026, NOON_MS + HOUR_MS, 0, NOON_MS + HOUR_MS)
+    assert still_due(DAY_2026, NOON_MS + HOUR_MS, 0, NOON_MS + HOUR_MS) == 350
 
 
 def test_a_clock_set_back_after_paying_asks_for_nothing() -> None:
     """Paid at one o'clock, the clock says noon again, or the day before."""
     for now_ms in (NOON_MS, NOON_MS - DAY_MS):
-        assert 0 == still_due(DAY_2026, now_ms, 350, NOON_MS + HOUR_MS)
+        assert still_due(DAY_2026, now_ms, 350, NOON_MS + HOUR_MS) == 0
 
 
 @given(tariffs, durations, durations, st.integers(0, 10**6))

@@ -83,4 +83,4 @@ def test_the_page_is_whole() -> None:
     assert set(RATES) == {tariff.rate.kind for tariff, _ in sections()}
     common = {"id", "effective_from", "kind", "entry_grace_minutes", "exit_grace_minutes", "lost_ticket_minor"}
     assert common | of_kinds == keys
-    assert (15, 5) == (len(PRICES), len(DUES))
+    assert (len(PRICES), len(DUES)) == (15, 5)

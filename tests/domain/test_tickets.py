@@ -52,8 +52,8 @@ def refused(text: str, ring: Keyring = RING, site: SiteId = SITE) -> str:
 
 def test_a_number_is_a_counter_and_the_boot_s_tag() -> None:
     """Six digits or more; the tag keeps a restored counter from printing a number twice."""
-    assert "000123-K7QF" == format_number(123, "K7QF")
-    assert "1234567-0000" == format_number(1_234_567, "0000")
+    assert format_number(123, "K7QF") == "000123-K7QF"
+    assert format_number(1_234_567, "0000") == "1234567-0000"
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_a_number_is_a_counter_and_the_boot_s_tag() -> None:
 )
 def test_a_number_as_people_type_it(typed: str) -> None:
     """Over the intercom nobody hears a dash, and O is zero."""
-    assert "000123-K7QF" == parse_number(typed)
+    assert parse_number(typed) == "000123-K7QF"
 
 
 def test_letters_that_look_like_digits_are_read_in_the_tag_too() -> None:
     """Crockford's alphabet has no O, I, L, so they can only be meant as digits."""
-    assert "000123-0110" == parse_number("000123-OILo")
+    assert parse_number("000123-OILo") == "000123-0110"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_code_says_what_was_signed(
 
     expected = VerifiedCode(format_number(counter, tag), counter, tag, issued_s, vehicle_type, key_id)
     assert expected == verify(text, ring, SiteId(site))
-    assert CODE_CHARS == len(text)
+    assert len(text) == CODE_CHARS
     assert set(text) <= set(string.ascii_uppercase + string.digits)  # alphanumeric mode, ISO/IEC 18004
 
 
@@ -163,7 +163,7 @@ def test_a_type_of_the_site_s_own_is_other() -> None:
     read = verify(code_of(vehicle_type="CAMPER"), RING, SITE)
 
     assert isinstance(read, VerifiedCode)
-    assert OTHER == read.vehicle_type
+    assert read.vehicle_type == OTHER
 
 
 @pytest.mark.parametrize(("issued_s", "said"), [(-5, 0), (2**62, ISSUED_S_MAX)])
@@ -184,7 +184,7 @@ def test_every_single_bit_counts() -> None:
         changed[bit // 8] ^= 1 << bit % 8
         found.append(refused(base64.b32encode(bytes(changed)).decode()))
 
-    assert ["E-TKT-01"] * 8 + ["E-TKT-02"] * 32 + ["E-TKT-03"] * 240 == found
+    assert found == ["E-TKT-01"] * 8 + ["E-TKT-02"] * 32 + ["E-TKT-03"] * 240
 
 
 def test_every_single_bit_of_the_printed_characters_counts() -> None:
@@ -202,7 +202,7 @@ def test_a_forged_code_is_refused() -> None:
     for key_id in (7, 8):
         forger = Keyring(key_id, {key_id: NEXT_KEY})
 
-        assert "E-TKT-03" == refused(code_of(ring=forger))
+        assert refused(code_of(ring=forger)) == "E-TKT-03"
 
 
 def test_a_foreign_ticket_is_told_apart_from_a_forged_one() -> None:
@@ -210,7 +210,7 @@ def test_a_foreign_ticket_is_told_apart_from_a_forged_one() -> None:
     for key in (KEY, NEXT_KEY):
         elsewhere = code_of(SiteId("centrum-02"), Keyring(7, {7: key}))
 
-        assert "E-TKT-02" == refused(elsewhere)
+        assert refused(elsewhere) == "E-TKT-02"
 
 
 def test_a_site_whose_hash_collides_is_still_refused() -> None:
@@ -219,7 +219,7 @@ def test_a_site_whose_hash_collides_is_still_refused() -> None:
     elsewhere = bytearray(base64.b32decode(code_of(SiteId("centrum-02"))))
     elsewhere[:5] = moved
 
-    assert "E-TKT-03" == refused(base64.b32encode(bytes(elsewhere)).decode())
+    assert refused(base64.b32encode(bytes(elsewhere)).decode()) == "E-TKT-03"
 
 
 def test_keys_are_changed_without_voiding_tickets() -> None:
@@ -228,8 +228,8 @@ def test_keys_are_changed_without_voiding_tickets() -> None:
     both = Keyring(8, {7: KEY, 8: NEXT_KEY})
     new = code_of(ring=both)
 
-    assert ["", ""] == [refused(text, both) for text in (old, new)]
-    assert ["E-TKT-03", ""] == [refused(text, Keyring(8, {8: NEXT_KEY})) for text in (old, new)]
+    assert [refused(text, both) for text in (old, new)] == ["", ""]
+    assert [refused(text, Keyring(8, {8: NEXT_KEY})) for text in (old, new)] == ["E-TKT-03", ""]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_keys_are_changed_without_voiding_tickets() -> None:
 )
 def test_what_is_no_code_is_unreadable(text: str) -> None:
     """Other codes, half a code, padding, blanks: a ticket has one code, exactly as printed."""
-    assert "E-TKT-01" == refused(text)
+    assert refused(text) == "E-TKT-01"
 
 
 @given(st.text(max_size=80) | st.text(string.ascii_uppercase + "234567", min_size=CODE_CHARS, max_size=CODE_CHARS))
@@ -282,7 +282,7 @@ def test_a_bad_keyring_is_refused_by_name(current: int, ring: dict[int, bytes], 
 
 def test_a_keyring_does_not_show_its_keys() -> None:
     """A repr ends up in a log one day."""
-    assert "Keyring(current=7)" == repr(RING)
+    assert repr(RING) == "Keyring(current=7)"
 
 
 # -- the moves ------------------------------------------------------------------------------------------------------
