@@ -1,14 +1,15 @@
 """People at the site: the cashier who takes cash, the attendant who comes when a driver calls, and what they are answered."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
 from gatectl.domain.effects import Reply
 from gatectl.domain.events import CashOffered, Event, HandAsked, LostTicketDeclared, StationAsked
+from gatectl.domain.facts import LaneFault
 from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, TicketNumber
-from gatectl.domain.lane import Hand
+from gatectl.domain.lane import Hand, Lane
 from gatectl.world.devices import LaneDevices, Paper
 from gatectl.world.kernel import Kernel, Process, Until
 
@@ -16,6 +17,17 @@ ANSWER_MS_MAX: Final = 5_000
 """A person waits so long for the daemon's answer, then asks again with the same key."""
 ASKS_MAX: Final = 6
 AGAIN_MS: Final = 60_000
+
+MENDED_BY_HAND: Final = frozenset(
+    {
+        LaneFault.ARM_BROKEN,
+        LaneFault.FAILS_TO_OPEN,
+        LaneFault.FAILS_TO_CLOSE,
+        LaneFault.ARM_FORCED,
+        LaneFault.ARM_UNKNOWN,
+        LaneFault.LOOP_DEAD,
+    }
+)
 
 Asked = Generator[int | Until, bool, Reply | None]
 
@@ -91,6 +103,29 @@ class Desk:
         if lane.truth.passable or not lane.truth.is_on("arming"):
             return
         yield from self.hand(lane.lane, Hand.OPEN, why)
+
+    def rounds(self, lanes: Sequence[LaneDevices], lane_of: Callable[[LaneId], Lane | None], every_ms: int) -> Process:
+        """A technician walks by now and then, and ends what is over."""
+        while True:
+            yield self.rng.randint(every_ms // 2, every_ms)
+            for devices in lanes:
+                yield from self.look_after(devices, lane_of)
+
+    def look_after(self, devices: LaneDevices, lane_of: Callable[[LaneId], Lane | None]) -> Process:
+        """One lane: take away loose paper, mend the arm, and say so."""
+        if devices.printer.mouth is not None and not devices.truth.is_on("arming"):
+            devices.pull()
+        lane = lane_of(devices.lane)
+        if lane is None:
+            return
+        if lane.mode == "held-open":
+            yield from self.hand(devices.lane, Hand.RELEASE, "forgotten")
+        elif lane.mode == "locked":
+            yield from self.hand(devices.lane, Hand.UNLOCK, "forgotten")
+        elif lane.mode == "fire" and not devices.fire:
+            yield from self.hand(devices.lane, Hand.RESET, "no fire here")
+        if lane.faults & MENDED_BY_HAND and not devices.truth.boom_off:
+            yield from self.hand(devices.lane, Hand.RESET, "looked after")
 
     def hand(self, lane: LaneId, hand: Hand, why: str) -> Asked:
         return (yield from self.ask(lambda request: HandAsked(lane, hand, "ben", why, request)))

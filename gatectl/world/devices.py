@@ -6,7 +6,7 @@ Rule 3: faults are switches (`mode`, `lost`, `quirks`); a quirk is used up by th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
@@ -71,8 +71,6 @@ class Site:
     post: Callable[[Event], None]
     life: Callable[[], int]
     mono_ms: Callable[[], int]
-    pulsed: Callable[[fx.OpenArm | fx.CloseArm | fx.StopArm, "LaneDevices"], None]
-    """Told before an arm obeys."""
 
 
 class LaneDevices:
@@ -201,9 +199,8 @@ class LaneDevices:
     def set_contact(self, name: str, on: bool) -> None:
         """The contacts that are no loops: broken, door, fire."""
         setattr(self, name, on)
-        kind = {"broken": inputs.ArmBroke, "door": inputs.DoorMoved, "fire": inputs.FireChanged}[name]
         if "io" not in self.lost:
-            self.say(kind(on))
+            self.say(_CONTACT[name](on))
 
     def _sense_ms(self) -> int:
         return self.site.rng.randint(*SENSE_MS)
@@ -275,7 +272,6 @@ class LaneDevices:
     def _obey(self, effect: fx.OpenArm | fx.CloseArm | fx.StopArm, verb: str, quirk: str, died: bool) -> None:
         """`quirk`: refused, unknown (it did act), unknown-idle (it did not), silent, late, twice."""
         if quirk not in ("refused", "unknown-idle"):
-            self.site.pulsed(effect, self)
             self.truth.pulsed(verb)
         if died or quirk == "silent":
             return
@@ -338,6 +334,11 @@ _LOOP: Final[Mapping[str, Callable[[Loop], inputs.Input]]] = {
     "arming": inputs.ArmingLoopChanged,
     "closing": inputs.ClosingLoopChanged,
     "reset": inputs.ResetLoopChanged,
+}
+_CONTACT: Final[Mapping[str, Callable[[bool], inputs.Input]]] = {
+    "broken": inputs.ArmBroke,
+    "door": inputs.DoorMoved,
+    "fire": inputs.FireChanged,
 }
 _PERFORM: Final[Mapping[type, Callable[[LaneDevices, Any], None]]] = {
     fx.OpenArm: LaneDevices.order_arm,

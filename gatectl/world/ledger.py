@@ -38,8 +38,9 @@ class Vend:
 
 @dataclass(slots=True)
 class Ledger:
-    """Fed with every fact as it becomes durable, in order."""
+    """Fed with every fact as it becomes durable, in order. `struck` is told of every payment that is on record."""
 
+    struck: Callable[[PaymentId, int], None]
     numbers: int = 0
     tickets: dict[TicketNumber, str] = field(default_factory=dict)
     """Open tickets: issued, inside, spent."""
@@ -54,8 +55,6 @@ class Ledger:
     taken_minor: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     """How often each kind of fact, and each irregularity, fault and void reason, was seen."""
-    struck: Callable[[PaymentId, int], None] = lambda payment, amount_minor: None
-    """Told of every payment that is on record."""
 
     def saw(self, what: str) -> None:
         self.kinds[what] = self.kinds.get(what, 0) + 1

@@ -89,8 +89,8 @@ class Motorists:
     exits: list[LaneDevices]
     desk: Desk
     oddity: float
+    card: Callable[[LaneDevices, bool], None]
     rate: float = 1.0
-    card: Callable[[LaneDevices, bool], None] = lambda devices, works: None
     open: bool = True
     inside: int = 0
     """Vehicles that are truly inside."""
@@ -140,6 +140,18 @@ class Motorists:
             if gone:
                 return
             yield self.rng.randint(60_000, 600_000)
+
+    def probe(self, entry: LaneDevices, exit_: LaneDevices, done: Callable[[], None]) -> Process:
+        """A plain vehicle, in by one lane and out by the other."""
+        vehicle = Vehicle(Manner.PLAIN, Manner.PLAIN, 20 * 60_000, prepays=False)
+        yield from self._queue(entry.truth, vehicle)
+        if not (yield from self._enter(entry, vehicle)):
+            return
+        vehicle.entered_ms = self.kernel.now_ms
+        yield vehicle.stays_ms
+        yield from self._queue(exit_.truth, vehicle)
+        if (yield from self._leave(exit_, vehicle)):
+            done()
 
     def _queue(self, lane: LaneTruth, vehicle: Vehicle) -> Process:
         lane.queue.append(vehicle)
@@ -277,14 +289,16 @@ class Motorists:
             tries += 1
             if vehicle.paper is None and tries == 1:
                 vehicle.paper = yield from self.desk.replace_lost(lane, self.kernel.now_ms - vehicle.entered_ms)
-                continue
-            if tries >= 2:
-                if vehicle.paper is not None and tries == 2:
-                    yield from self.desk.pay_cash(vehicle.paper)
-                else:
-                    self.desk.help(lane, "the arm stays down")
-                if (yield Until(lambda: truth.passable, 4 * PATIENCE_MS)):
-                    return
+            elif tries >= 2 and (yield from self._be_helped(lane, vehicle, tries)):
+                return
+
+    def _be_helped(self, lane: LaneDevices, vehicle: Vehicle, tries: int) -> Doing:
+        """Pay a person, or have one open; whether the arm is up then."""
+        if vehicle.paper is not None and tries == 2:
+            yield from self.desk.pay_cash(vehicle.paper)
+        else:
+            self.desk.help(lane, "the arm stays down")
+        return (yield Until(lambda: lane.truth.passable, 4 * PATIENCE_MS))
 
     # -- over the line -----------------------------------------------------------------------------------------------
 
@@ -326,8 +340,12 @@ class Motorists:
         return True
 
     def _come_back(self, truth: LaneTruth) -> Doing:
-        """Through, and out again over the entry before the arm is down."""
-        yield 300
+        """Through, and out again over the entry before the arm is down: it takes a while to find the reverse gear."""
+        yield self.rng.randint(1_800, 2_400)
+        if truth.arm.height < 300 and not truth.boom_off:
+            if truth.has_reset:
+                truth.leave("reset")
+            return True
         truth.stand("closing")
         if truth.has_reset:
             yield 300

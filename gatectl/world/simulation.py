@@ -10,20 +10,28 @@ from random import Random
 from typing import Any, Final
 
 from gatectl.domain import effects as fx
+from gatectl.domain.events import OfficeWent
 from gatectl.domain.ids import LaneId, PaymentId
+from gatectl.domain.lane import Lane
+from gatectl.world import liveness
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
 from gatectl.world.disk import Disk
+from gatectl.world.faults import Faults
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel
-from gatectl.world.ledger import Ledger
+from gatectl.world.ledger import Ledger, hold
 from gatectl.world.motorists import Motorists
+from gatectl.world.office import Office, Road, Uplink
 from gatectl.world.plans import site_plan
 from gatectl.world.terminal import Terminal
 
-DAY_MS: Final = 86_400_000
-AUDIT_MS: Final = 3_600_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+AUDIT_MS: Final = HOUR_MS
+ROUND_MS: Final = 20 * 60_000
+"""A technician looks at every lane this often, at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class Options:
     lanes: int = 4
     oddity: float = 0.15
     """The share of drivers who do something unusual, each way."""
+    faults_per_hour: float = 4.0
+    """How many faults begin in an hour, on average; 0: nothing ever breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ class World:
         self.kernel = kernel = Kernel()
         plan = site_plan(options.seed, options.lanes, spots=60 * options.lanes)
         self.plan = plan
-        self.ledger = Ledger()
+        self._power = self._rng("power")
+        self.ledger = Ledger(self._paid)
         self.inspector = Inspector(plan, self.ledger)
         self.disk = Disk(plan, self.ledger.witness)
         self.clock = WallClock(kernel)
@@ -97,8 +108,17 @@ class World:
             self.clock,
             self._rng("daemon"),
             self._perform,
-            lambda: None,
+            lambda: self.uplink.committed(),  # noqa: PLW0108  # made below
             self.inspector,
+        )
+        self.office = Office(plan.site, zstd=options.seed % 4 == 0)
+        self.uplink = Uplink(
+            kernel,
+            self._rng("uplink"),
+            self.disk,
+            Road(kernel, self._rng("road"), self.office),
+            self.clock.wall_ms,
+            lambda up, why: self.daemon.post(OfficeWent(up, why)),
         )
         site = Site(
             kernel,
@@ -106,13 +126,11 @@ class World:
             self.daemon.post,
             lambda: self.daemon.life,
             lambda: self.daemon.now().mono_ms,
-            lambda effect, devices: None,
         )
         self.devices = {lane.lane: LaneDevices(site, lane) for lane in plan.lanes}
         self.terminals = {
             lane: Terminal(devices) for lane, devices in self.devices.items() if devices.plan.has_terminal
         }
-        self.ledger.struck = self._paid
         self.desk = Desk(kernel, self._rng("desk"), self.daemon.post)
         self.motorists = Motorists(
             kernel,
@@ -121,7 +139,19 @@ class World:
             [devices for devices in self.devices.values() if not is_entry(devices)],
             self.desk,
             options.oddity,
-            card=self._card,
+            self._card,
+        )
+        self.faults = Faults(
+            kernel,
+            self._rng("faults"),
+            list(self.devices.values()),
+            self.daemon,
+            self.clock,
+            self.uplink.road,
+            self.desk,
+            self.cut,
+            self.boot,
+            options.faults_per_hour,
         )
 
     def _rng(self, name: str) -> Random:
@@ -164,11 +194,11 @@ class World:
             records=self.disk.position().seq,
             entered=self.ledger.entered,
             exited=self.ledger.exited,
-            faults=0,
+            faults=self.faults.begun,
             events=self.daemon.events,
             simulated_ms=self.kernel.now_ms,
             wall_s=time.perf_counter() - began_s,
-            seen=dict(self.ledger.kinds) | self.motorists.counts,
+            seen=self.ledger.kinds | self.motorists.counts | self.faults.counts,
             visited=frozenset(self.inspector.visited),
         )
 
@@ -177,15 +207,47 @@ class World:
             devices.truth.begin()
         self.boot()
         self.kernel.start(self.motorists.arrivals())
-        end_ms = int(self.options.days * DAY_MS)
-        while self.kernel.now_ms < end_ms:
+        self.kernel.start(self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS))
+        if self.options.faults_per_hour:
+            self.kernel.start(self.faults.weather())
+        self._go_on(int(self.options.days * DAY_MS))
+        self._wind_up()
+
+    def _go_on(self, for_ms: int, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass, with an audit every hour."""
+        end_ms = self.kernel.now_ms + for_ms
+        while self.kernel.now_ms < end_ms and not until():
             self.kernel.run_to(min(end_ms, self.kernel.now_ms + AUDIT_MS))
             self.inspector.audit(self.daemon)
 
+    def _wind_up(self) -> None:
+        """Nothing breaks any more, what is broken is mended: then everything must serve again."""
+        self.faults.active = self.motorists.open = False
+        self._go_on(8 * HOUR_MS, lambda: not self.faults.busy)
+        hold(not self.faults.busy, "every fault ends", str(self.faults.busy))
+        self._go_on(2 * HOUR_MS)
+        liveness.every_lane_serves_again(self)
+        liveness.the_office_has_everything(self)
+        liveness.all_money_is_on_record(self)
+
+    # -- power ---------------------------------------------------------------------------------------------------------
+
     def boot(self) -> None:
         self.daemon.boot()
+        assert self.daemon.site is not None
+        self.uplink.boot(self.daemon.site.boot.boot_id)
         for devices in self.devices.values():
             devices.started()
+
+    def cut(self) -> None:
+        """Everything in memory is gone; what the disk has must agree with the second bookkeeper."""
+        self.daemon.cut(torn=self._power.random() < 0.5)
+        self.uplink.cut()
+        self.inspector.audit(self.daemon)
+
+    def lane(self, lane: LaneId) -> Lane | None:
+        """As `gatectl lane show` tells it; None while the daemon is down."""
+        return self.daemon.site.lanes[lane] if self.daemon.site is not None else None
 
 
 _MONEY: Final[dict[type, Callable[[Terminal, Any], None]]] = {

@@ -1,0 +1,248 @@
+"""What breaks: one table of faults, drawn by the seed, each with its mending.
+
+Rule 1: a fault changes the world, never the site: what the site makes of it is the test.
+Rule 2: every fault ends, by itself or by a technician's hand, so that a run can ask whether everything serves again.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from gatectl.domain.ids import TimeQuality
+from gatectl.domain.lane import Hand
+from gatectl.world.daemon import Daemon, WallClock
+from gatectl.world.desk import Desk
+from gatectl.world.devices import LaneDevices
+from gatectl.world.kernel import Kernel, Process, Until
+from gatectl.world.office import Road
+
+MINUTE_MS: Final = 60_000
+YEAR_MS: Final = 365 * 86_400_000
+
+Mending = Generator[int | Until, bool, None]
+
+
+@dataclass(slots=True)
+class Faults:
+    """`per_hour` faults begin in an hour, on average. `cut` takes the power, `boot` gives it back."""
+
+    kernel: Kernel
+    rng: Random
+    devices: list[LaneDevices]
+    daemon: Daemon
+    clock: WallClock
+    road: Road
+    desk: Desk
+    cut: Callable[[], None]
+    boot: Callable[[], None]
+    per_hour: float
+    active: bool = True
+    counts: dict[str, int] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
+    """What is broken now, as "fault lane", so that nothing breaks twice at once."""
+
+    @property
+    def begun(self) -> int:
+        return sum(self.counts.values())
+
+    def weather(self) -> Process:
+        """Faults come as they come."""
+        while self.active:
+            yield max(100, int(self.rng.expovariate(self.per_hour / 3_600_000)))
+            if self.active:
+                self.kernel.start(self._one(self.rng.choice(_NAMES)))
+
+    def _one(self, name: str) -> Process:
+        fault = FAULTS[name]
+        lane = self.rng.choice(self.devices)
+        key = f"{name} {lane.lane if name not in SITE_WIDE else ''}"
+        if key in self.busy:
+            return
+        self.busy.add(key)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        yield from fault(self, lane)
+        self.busy.discard(key)
+
+    def minutes(self, least: float, most: float) -> int:
+        return int(self.rng.uniform(least, most) * MINUTE_MS)
+
+    # -- loops and arms -----------------------------------------------------------------------------------------------
+
+    def loop_lies(self, lane: LaneDevices) -> Mending:
+        loop = self.rng.choice(sorted(lane.loops))
+        lane.set_mode(loop, self.rng.choice(["stuck", "dead", "stale", "fault"]))
+        yield self.minutes(1, 30)
+        lane.set_mode(loop, "")
+
+    def arm_fails_to_open(self, lane: LaneDevices) -> Mending:
+        lane.truth.arm.wont_open = True
+        yield self.minutes(1, 20)
+        lane.truth.arm.wont_open = False
+
+    def arm_fails_to_close(self, lane: LaneDevices) -> Mending:
+        lane.truth.arm.wont_close = True
+        yield self.minutes(1, 20)
+        lane.truth.arm.wont_close = False
+
+    def boom_breaks(self, lane: LaneDevices) -> Mending:
+        lane.truth.boom_off = True
+        lane.set_contact("broken", True)
+        self.kernel.changed()
+        yield self.minutes(10, 60)
+        lane.truth.boom_off = False
+        lane.set_contact("broken", False)
+
+    def arm_opened_at_the_barrier(self, lane: LaneDevices) -> Mending:
+        """Somebody has a key to the barrier."""
+        lane.truth.arm.open()
+        yield self.minutes(0.5, 8)
+        if not lane.truth.is_on("closing"):
+            lane.truth.arm.close()
+
+    def answer_of_the_arm(self, lane: LaneDevices) -> Mending:
+        lane.quirks["arm"] = self.rng.choice(["refused", "unknown", "unknown-idle", "silent", "late", "twice"])
+        yield self.minutes(1, 10)
+        lane.quirks.pop("arm", None)
+
+    # -- station ------------------------------------------------------------------------------------------------------
+
+    def printer_state(self, lane: LaneDevices) -> Mending:
+        what = self.rng.choice(["low", "out", "jam"])
+        setattr(lane.printer, what, True)
+        lane.tell_printer()
+        yield self.minutes(2, 30)
+        lane.printer.low = lane.printer.out = lane.printer.jam = False
+        lane.tell_printer()
+
+    def printer_job(self, lane: LaneDevices) -> Mending:
+        lane.quirks["print"] = self.rng.choice(["vanished", "silent", "jam", "late"])
+        yield self.minutes(2, 20)
+        lane.quirks.pop("print", None)
+        lane.printer.jam = False
+        lane.tell_printer()
+
+    def paper_is_not_seen(self, lane: LaneDevices) -> Mending:
+        lane.quirks["pull"], lane.quirks["retract"] = "unseen", "fails"
+        yield self.minutes(2, 20)
+        lane.quirks.pop("pull", None)
+        lane.quirks.pop("retract", None)
+
+    def terminal_answers_badly(self, lane: LaneDevices) -> Mending:
+        lane.quirks["terminal"] = self.rng.choice(["declined", "cancelled", "timed-out", "silent", "late", "twice"])
+        yield self.minutes(2, 20)
+        lane.quirks.pop("terminal", None)
+
+    def device_lost(self, lane: LaneDevices) -> Mending:
+        device = self.rng.choice(sorted(lane.roles()))
+        lane.lose(device, self.rng.choice(["no answer", "port gone", "session ended"]))
+        yield self.minutes(0.02, 20)
+        lane.restore(device)
+
+    def door_opens(self, lane: LaneDevices) -> Mending:
+        lane.set_contact("door", True)
+        yield self.minutes(1, 20)
+        lane.set_contact("door", False)
+
+    # -- people ---------------------------------------------------------------------------------------------------------
+
+    def held_open(self, lane: LaneDevices) -> Mending:
+        yield from self.desk.hand(lane.lane, Hand.HOLD, "a delivery")
+        yield self.minutes(1, 15)
+        yield from self.desk.hand(lane.lane, self.rng.choice([Hand.RELEASE, Hand.CLOSE]), "delivered")
+
+    def locked(self, lane: LaneDevices) -> Mending:
+        yield from self.desk.hand(lane.lane, Hand.LOCK, "cleaning")
+        yield self.minutes(1, 15)
+        yield from self.desk.hand(lane.lane, Hand.UNLOCK, "clean")
+
+    def opened_by_hand(self, lane: LaneDevices) -> Mending:
+        """Whatever the lane is doing just now."""
+        for _ in range(self.rng.randint(1, 4)):
+            yield from self.desk.hand(lane.lane, self.rng.choice(list(Hand)), "trying the buttons")
+            yield self.rng.randint(100, 20_000)
+
+    def fire(self, lane: LaneDevices) -> Mending:
+        """The building's system opens the barriers on its own wire, mostly; the input goes off, a person ends it."""
+        for each in self.devices:
+            each.set_contact("fire", True)
+            if self.rng.random() < 0.7:
+                each.truth.arm.open()
+        yield self.minutes(1, 20)
+        for each in self.devices:
+            each.set_contact("fire", False)
+        yield self.minutes(0.5, 5)
+        for each in self.devices:
+            yield from self.desk.hand(each.lane, Hand.RESET, "the fire is out")
+
+    # -- the machine ------------------------------------------------------------------------------------------------------
+
+    def power_cut(self, lane: LaneDevices) -> Mending:
+        """At an event drawn from those that come next: in the middle of whatever is under way."""
+        at = self.daemon.events + self.rng.randint(0, 40)
+        while self.daemon.events < at:
+            yield self.rng.randint(1, 400)
+            at -= self.rng.random() < 0.01
+        yield self.rng.randint(0, 15)
+        if self.daemon.site is None:
+            return
+        mains = self.rng.random() < 0.5
+        self.cut()
+        yield self.rng.choice([300, 3_000, 20_000, 10 * MINUTE_MS])
+        if mains and self.rng.random() < 0.2:
+            yield from self._boot_without_time()
+        else:
+            self.boot()
+
+    def _boot_without_time(self) -> Mending:
+        """The battery of the real-time clock is empty."""
+        self.clock.off_ms -= 30 * YEAR_MS
+        self.clock.quality = TimeQuality.UNSET
+        self.boot()
+        yield self.minutes(0.2, 15)
+        self.clock.off_ms += 30 * YEAR_MS
+        self.clock.quality = TimeQuality.SYNCED
+
+    def clock_steps(self, lane: LaneDevices) -> Mending:
+        if self.clock.quality is TimeQuality.UNSET:
+            return
+        step = self.rng.choice([-YEAR_MS, 10 * YEAR_MS, -5_000, 5_000, 3_600_000, -86_400_000])
+        self.clock.off_ms += step
+        yield self.minutes(1, 60)
+        self.clock.off_ms -= step
+
+    def disk_is_slow(self, lane: LaneDevices) -> Mending:
+        self.daemon.commit_ms = (100, 3_000)
+        yield self.minutes(1, 10)
+        self.daemon.commit_ms = (2, 12)
+
+    def office_is_away(self, lane: LaneDevices) -> Mending:
+        self.road.trouble = self.rng.choice(["away", "away", "slow", "reply-lost", "duplicated", "portal"])
+        yield self.minutes(1, 180)
+        self.road.trouble = ""
+
+
+FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
+    "loop": Faults.loop_lies,
+    "arm-opens": Faults.arm_fails_to_open,
+    "arm-closes": Faults.arm_fails_to_close,
+    "boom": Faults.boom_breaks,
+    "arm-by-key": Faults.arm_opened_at_the_barrier,
+    "arm-answer": Faults.answer_of_the_arm,
+    "printer": Faults.printer_state,
+    "print-job": Faults.printer_job,
+    "paper": Faults.paper_is_not_seen,
+    "terminal": Faults.terminal_answers_badly,
+    "device": Faults.device_lost,
+    "door": Faults.door_opens,
+    "hold": Faults.held_open,
+    "lock": Faults.locked,
+    "hands": Faults.opened_by_hand,
+    "fire": Faults.fire,
+    "power": Faults.power_cut,
+    "clock": Faults.clock_steps,
+    "disk": Faults.disk_is_slow,
+    "office": Faults.office_is_away,
+}
+_NAMES: Final = tuple(FAULTS)
+SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "office"})

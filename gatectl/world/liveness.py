@@ -1,0 +1,75 @@
+"""After the faults: everything serves again, nothing is owed to anybody. Safety alone is easily had by never moving at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from gatectl.domain.ids import LaneId
+from gatectl.domain.lane import Lane, LaneKind
+from gatectl.world.desk import Desk
+from gatectl.world.devices import LaneDevices
+from gatectl.world.kernel import Kernel
+from gatectl.world.ledger import hold
+from gatectl.world.motorists import Motorists
+from gatectl.world.office import Uplink
+from gatectl.world.terminal import Terminal
+
+HOUR_MS: Final = 3_600_000
+SERVE_MS_MAX: Final = 3 * HOUR_MS
+LAG_MS_MAX: Final = HOUR_MS
+
+
+class Afterwards(Protocol):
+    """The world, as its end is judged."""
+
+    kernel: Kernel
+    devices: dict[LaneId, LaneDevices]
+    terminals: dict[LaneId, Terminal]
+    motorists: Motorists
+    desk: Desk
+    uplink: Uplink
+
+    def lane(self, lane: LaneId) -> Lane | None: ...
+
+
+@dataclass(slots=True)
+class _Tally:
+    done: int = 0
+
+    def one(self) -> None:
+        self.done += 1
+
+
+def _wait(kernel: Kernel, until: Callable[[], bool], most_ms: int) -> bool:
+    end_ms = kernel.now_ms + most_ms
+    while not until() and kernel.now_ms < end_ms:
+        kernel.run_to(kernel.now_ms + 10_000)
+    return until()
+
+
+def every_lane_serves_again(world: Afterwards) -> None:
+    """A fresh vehicle goes in by each entry lane and out by each exit lane."""
+    entries = [devices for devices in world.devices.values() if devices.plan.kind is LaneKind.ENTRY]
+    exits = [devices for devices in world.devices.values() if devices.plan.kind is LaneKind.EXIT]
+    tally = _Tally()
+    pairs = max(len(entries), len(exits))
+    for n in range(pairs):
+        entry, exit_ = entries[n % len(entries)], exits[n % len(exits)]
+        world.kernel.start(world.motorists.probe(entry, exit_, tally.one))
+    served = _wait(world.kernel, lambda: tally.done == pairs, SERVE_MS_MAX)
+    told = [(lane, at.phase.value, sorted(at.faults)) for lane in world.devices if (at := world.lane(lane))]
+    hold(served, "every lane serves again", f"{tally.done} of {pairs} went in and out: {told}")
+
+
+def the_office_has_everything(world: Afterwards) -> None:
+    """The lag reaches zero without a new local write having to push it."""
+    gone = _wait(world.kernel, lambda: world.uplink.lag == 0, LAG_MS_MAX)
+    hold(gone, "the lag reaches zero", f"{world.uplink.lag} records")
+
+
+def all_money_is_on_record(world: Afterwards) -> None:
+    """What a terminal took from a driver is in the journal."""
+    missing = {
+        payment: amount for terminal in world.terminals.values() for payment, amount in terminal.approved.items()
+    }
+    hold(not missing, "all money is on record", str(missing))
