@@ -129,7 +129,8 @@ def sync_line(sync: dict[str, Any]) -> str:
         return "none: this site stands alone"
     waiting = "everything delivered"
     if backlog:
-        age = f", oldest {span(max(0, (sync.get("at_ms") or now_ms()) - oldest))}" if oldest is not None else ""
+        at_ms = sync.get("at_ms") or now_ms()
+        age = f", oldest {span(max(0, at_ms - oldest))}" if oldest is not None else ""
         waiting = f"{backlog} records waiting{age}"
     error = f" ({sync['last_error']})" if sync.get("last_error") else ""
     return f"{state}, {waiting}{error}" if backlog is not None else f"{state}{error}"
