@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
-from gatectl.domain.books import Books, OpenVend
+from gatectl.domain.books import Books, OpenVend, Payment
 from gatectl.domain.effects import Effect, QueryPayment, Reply
 from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
 from gatectl.domain.lane import (
@@ -36,6 +36,9 @@ from gatectl.domain.view import LaneView, lane_of, stay_price
 
 CLOCK_STEP_MS_MAX: Final = 2_000
 """A wall clock that moves more than this against the monotonic clock has stepped."""
+
+STAY_MINUTES_MAX: Final = 366 * 24 * 60
+"""A driver without a ticket who proves a longer stay than a year has made a slip of the keyboard."""
 
 _STEP: Final = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step}
 
@@ -146,11 +149,14 @@ class Site:
         doubts: dict[LaneId, Doubt] = {}
         known = {plan.lane for plan in self.plan.lanes}
         for vend in list(self.books.vends.values()):
-            if vend.lane in doubts or vend.lane not in known:
-                earlier = doubts[vend.lane].vend if vend.lane in doubts else vend.vend
-                self._record(f.VendUnknown(earlier, vend.lane, "dark"), f.VendClosed(earlier, vend.lane))
-            doubts[vend.lane] = Doubt(vend.vend, self._ticket_in_doubt(vend))
-        return {lane: doubt for lane, doubt in doubts.items() if lane in known}
+            given_up = doubts[vend.lane].vend if vend.lane in doubts else None
+            if vend.lane in known:
+                doubts[vend.lane] = Doubt(vend.vend, self._ticket_in_doubt(vend))
+            else:
+                given_up = vend.vend
+            if given_up is not None:
+                self._record(f.VendUnknown(given_up, vend.lane, "dark"), f.VendClosed(given_up, vend.lane))
+        return doubts
 
     def _ticket_in_doubt(self, vend: OpenVend) -> TicketNumber | None:
         """The vend's ticket, if its passage was not committed before the dark: issued, or spent at that very lane."""
@@ -168,10 +174,10 @@ class Site:
                 self._record(f.TicketReturned(stay.ticket, LaneId(""), "dark"))
 
     def _ask_after_pending_payments(self) -> None:
-        tills = {str(plan.lane): plan.lane for plan in self.plan.lanes if plan.has_terminal}
+        lanes = [plan.lane for plan in self.plan.lanes if plan.has_terminal]
         for payment in list(self.books.payments.values()):
             if payment.state == "PENDING":
-                lane = next((tills[till] for till in tills if f"-{till}-" in payment.payment), None)
+                lane = next((lane for lane in lanes if _asked_at(payment, lane)), None)
                 if lane is not None:
                     self._effects.append(QueryPayment(lane, payment.payment))
                 else:
@@ -182,7 +188,7 @@ class Site:
         asked = [
             payment
             for payment in self.books.payments.values()
-            if payment.state == "PENDING" and f"-{lane}-" in payment.payment and payment.ticket in self.books.stays
+            if payment.state == "PENDING" and _asked_at(payment, lane) and payment.ticket in self.books.stays
         ]
         return tuple(
             (
@@ -350,6 +356,9 @@ class Site:
         if event.ticket and (found is None or found.state is not TicketState.INSIDE):
             self._effects.append(Reply(event.request, "E-TKT-08", f"{event.ticket} is not inside"))
             return
+        if event.minutes is not None and event.minutes > STAY_MINUTES_MAX:
+            self._effects.append(Reply(event.request, "E-USE-01", f"at most {STAY_MINUTES_MAX} minutes inside"))
+            return
         view = LaneView(self.plan, self.books, self.boot, now, plan)
         offer = view.exception_offer()
         issued = f.TicketIssued(
@@ -388,6 +397,11 @@ class Site:
 
     def _stop(self, event: events.StopAsked, now: Moment) -> None:
         self._record(f.SiteStopped(event.reason))
+
+
+def _asked_at(payment: Payment, lane: LaneId) -> bool:
+    """Whether this lane's terminal was asked for it: the key says so (LaneView.next_payment). Lane ids may hold dashes."""
+    return payment.payment.rpartition("-")[0] == f"{payment.ticket}-{lane}"
 
 
 def _answer(request: RequestId, refusal: PaymentRefusal | None, taken: f.PaymentTaken) -> Reply:

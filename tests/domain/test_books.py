@@ -1,15 +1,17 @@
 """What the books remember after tickets have ended, and for how long."""
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
-from site_stories import IN, OUT, START_MS, Story
+from site_stories import IN, ON, OUT, START_MS, Story, site_plan
 
 from gatectl.domain import books as books_module
 from gatectl.domain import events, tickets
 from gatectl.domain import facts as f
-from gatectl.domain.effects import OpenArm, Reply
-from gatectl.domain.ids import PaymentId, RequestId
+from gatectl.domain.effects import Authorise, OpenArm, QueryPayment, Reply
+from gatectl.domain.ids import Boot, LaneId, PaymentId, RequestId, VendId
+from gatectl.domain.lane import Arm, ArmingLoopChanged, ArmMoved, CodeWasRead
 
 
 def of_a_lost_disk(story: Story, counter: int) -> str:
@@ -83,3 +85,44 @@ def test_the_entry_lane_is_where_numbers_are_made() -> None:
 
     assert 1 == cast("f.TicketIssued", story.enter() and story.last(f.TicketIssued)).counter
     assert IN == cast("f.TicketIssued", story.last(f.TicketIssued)).lane
+
+
+def test_lanes_whose_names_begin_alike_are_told_apart_after_the_dark() -> None:
+    """OUT-1 and OUT-1-B have terminals; only the one that was asked is asked again."""
+    plan = site_plan()
+    far = replace(plan.lanes[1], lane=LaneId("OUT-1-B"), has_terminal=True)
+    plan = replace(plan, lanes=(plan.lanes[0], replace(plan.lanes[1], has_terminal=True), far))
+    story = Story(plan).start()
+    printed = story.enter()
+    story.later(3_600_000)
+    story.at(far.lane, ArmMoved(Arm.DOWN), ArmingLoopChanged(ON), CodeWasRead(printed.code))
+    assert far.lane == cast("Authorise", story.last(Authorise)).lane
+
+    again = Story(plan, Boot("11" * 8, "ZZZZ"), story.site.books, now=story.now)
+    again.keep(again.site.start(again.now, story.now.wall_ms, clean=False))
+
+    assert [far.lane] == [effect.lane for effect in again.effects if isinstance(effect, QueryPayment)]
+    assert {far.lane} == {lane for lane, state in again.site.lanes.items() if state.pending}
+
+
+def test_every_vend_of_a_lane_that_is_gone_is_closed_once() -> None:
+    """The site file no longer has the lane; its open vends end at the next start, and stay ended."""
+    story = Story().start()
+    gone = LaneId("GONE-1")
+    for number in (1, 2, 3):
+        story.site.books.fold(f.VendIntended(VendId(f"GONE-1-K7QF-{number}"), gone, "hold", None))
+
+    again = Story(story.plan, Boot("11" * 8, "ZZZZ"), story.site.books, now=story.now).start(story.now.wall_ms)
+
+    assert [f"GONE-1-K7QF-{n}" for n in (1, 2, 3)] == [x.vend for x in again.facts if isinstance(x, f.VendClosed)]
+    assert {} == again.site.books.vends
+
+
+def test_a_stay_longer_than_any_is_a_slip_of_the_keyboard() -> None:
+    """No number that a person types makes a record that no database can hold."""
+    story = Story().start()
+
+    story.tell(events.LostTicketDeclared(RequestId("r"), OUT, None, 2**53, "mia", "lost"))
+
+    assert "E-USE-01" == cast("Reply", story.last(Reply)).code
+    assert not story.has(f.TicketIssued)
