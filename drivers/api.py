@@ -347,7 +347,10 @@ class Family(Protocol):
         """Every fault in the options of this family's devices on one port; empty if it can be built."""
 
     def capabilities(self, device: DeviceSpec) -> Mapping[str, frozenset[str]]:
-        """What each point of a device can do: {"di0": {"presence"}, "do0": {"pulse"}, "": {"print", "mouth", "code", "charge", "station"}}."""
+        """What each point of a device can do: {"di0": {"presence", "safety"}, "do0": {"pulse"}}.
+
+        The point "" is the device as a whole: "print", "mouth", "retract", "code", "charge", "station".
+        """
 
     def engine(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> SerialEngine | MqttEngine: ...
 

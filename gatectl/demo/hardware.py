@@ -1,7 +1,7 @@
 """The demo's plant: simulated devices on real pseudo-terminals and a real broker, and the site file that describes them.
 
-Three entry lanes and two exit lanes. IN-1 and IN-2 are Modbus I/O modules with kiosk printers, IN-3 is built from Shelly relays with
-a desk printer, OUT-1 and OUT-2 share one RS-485 line and have readers and payment terminals; OUT-2 has a third loop.
+Three entry lanes and two exit lanes. IN-1 and IN-2 are Modbus I/O modules with kiosk printers, IN-3 is built from Shelly
+relays with a desk printer, OUT-1 and OUT-2 share one RS-485 line and have readers and payment terminals; OUT-2 has a third loop.
 """
 
 import re

@@ -5,6 +5,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
 from gatectl.cli.errors import CommandFailed
 from gatectl.domain.money import shown
 
@@ -33,8 +38,6 @@ class Show:
             f"the morning of 26 November 2016 in Birmingham, {demo.squeezed:.0f} times squeezed, at speed {demo.speed}"
         )
         if self._live:
-            from rich.live import Live
-
             self._screen = Live(auto_refresh=False, transient=True)
             self._screen.start()
 
@@ -82,10 +85,6 @@ def _line(demo: "Demo", status: dict[str, Any] | None) -> str:
 
 
 def _table(demo: "Demo", status: dict[str, Any] | None) -> Any:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     lanes = Table("lane", "phase", "arm", "arming", "closing", "queue", "last", expand=True)
     for row in status["lanes"] if status else []:
         truth = demo.lanes[row["lane"]]

@@ -1,6 +1,7 @@
 """A small real site in memory, for tests that tell what happens to it. No disk, no threads: facts are folded at once."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from gatectl.domain import events
@@ -52,8 +53,6 @@ TARIFF = {
 
 
 def site_plan(spots: int = 3, keys: bytes = b"k" * 32) -> SitePlan:
-    from datetime import UTC, datetime
-
     return SitePlan(
         site=SITE,
         name="Story",
@@ -84,7 +83,7 @@ class Story:
     plan: SitePlan = field(default_factory=site_plan)
     boot: Boot = field(default_factory=lambda: Boot("00" * 8, "K7QF"))
     books: Books | None = None
-    now: Moment = Moment(START_MS, 1_000)
+    now: Moment = field(default_factory=lambda: Moment(START_MS, 1_000))
     facts: list[f.Fact] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
