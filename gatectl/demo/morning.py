@@ -1,8 +1,8 @@
 """A real morning's demand for the demo: when vehicles come, how long they stay, how they behave.
 
 The curve is the occupancy of a Birmingham car park on a Saturday (data/, source and licence in the file): the net growth
-between two readings is the least that a gate must have let in. The demo takes the shape of that curve from 08:00 to 14:41 and squeezes it, so
-that its lanes work near capacity; `squeezed` says how much.
+between two readings is the least that a gate must have let in. The demo takes the shape of that curve from 08:00 to 14:41 and
+squeezes it, so that its lanes work near capacity; `squeezed` says how much.
 """
 
 import csv
