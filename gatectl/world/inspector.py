@@ -6,11 +6,10 @@ from typing import Final
 from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books
 from gatectl.domain.effects import CloseArm, Effect, OpenArm, StopArm
 from gatectl.domain.events import Event
-from gatectl.domain.lane import Lane, Phase
+from gatectl.domain.lane import Lane, Layout, Phase, Trust
 from gatectl.domain.lane_pay import PENDING_MAX
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.site import Batch
-from gatectl.domain.table import way_is_clear
 from gatectl.world.daemon import Daemon, Watch, lane_of
 from gatectl.world.ledger import RECOUNTS, Ledger, hold
 
@@ -73,7 +72,13 @@ def nothing_closes_over_a_way_not_known_clear(daemon: Daemon, effect: CloseArm) 
     assert daemon.site is not None
     lane = daemon.site.lanes[effect.lane]
     reopening = any(isinstance(waits, OpenArm) and waits.lane == effect.lane for waits in daemon.promised())
-    hold(way_is_clear(lane) or reopening, "nothing closes over a way not known clear", f"{effect} in {lane.phase}")
+    hold(_is_known_clear(lane) or reopening, "nothing closes over a way not known clear", f"{effect} in {lane.phase}")
+
+
+def _is_known_clear(lane: Lane) -> bool:
+    """From the readings themselves, not by the lane's own word for it."""
+    loops = [lane.closing, lane.reset] if lane.plan.layout is Layout.THREE_LOOP else [lane.closing]
+    return all(loop.trust is Trust.GOOD and loop.on is False for loop in loops)
 
 
 def same(one: Books, other: Books, plan: SitePlan) -> str:

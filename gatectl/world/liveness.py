@@ -9,7 +9,7 @@ from gatectl.domain.lane import Lane, LaneKind
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel
-from gatectl.world.ledger import hold
+from gatectl.world.ledger import Ledger, hold
 from gatectl.world.motorists import Motorists
 from gatectl.world.office import Uplink
 from gatectl.world.terminal import Terminal
@@ -28,6 +28,7 @@ class Afterwards(Protocol):
     motorists: Motorists
     desk: Desk
     uplink: Uplink
+    ledger: Ledger
 
     def lane(self, lane: LaneId) -> Lane | None: ...
 
@@ -65,6 +66,12 @@ def the_office_has_everything(world: Afterwards) -> None:
     """The lag reaches zero without a new local write having to push it."""
     gone = _wait(world.kernel, lambda: world.uplink.lag == 0, LAG_MS_MAX)
     hold(gone, "the lag reaches zero", f"{world.uplink.lag} records")
+
+
+def the_count_is_the_truth(world: Afterwards) -> None:
+    """With sensors that tell the truth the count is exact, whatever drivers do."""
+    counted = sum(world.ledger.inside.values())
+    hold(counted == world.motorists.inside, "the count is the truth", f"{counted}, truly {world.motorists.inside}")
 
 
 def all_money_is_on_record(world: Afterwards) -> None:

@@ -229,6 +229,8 @@ class World:
         liveness.every_lane_serves_again(self)
         liveness.the_office_has_everything(self)
         liveness.all_money_is_on_record(self)
+        if not self.options.faults_per_hour:
+            liveness.the_count_is_the_truth(self)
 
     # -- power ---------------------------------------------------------------------------------------------------------
 
