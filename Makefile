@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lock clean help
+.PHONY: demo test check dist lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -28,8 +28,15 @@ check: $(READY) ## what CI checks besides the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: ## resolve requirements/dev.lock again (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra central --extra demo --group dev -o requirements/dev.lock pyproject.toml
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+dist: $(READY) ## the wheel and the source archive, in dist/
+	$(BIN)/python -m hatchling build
+
+lock: ## resolve requirements/*.lock again (needs uv): dev for this Makefile, site and office for installations
+	$(COMPILE) --upgrade --extra central --extra demo --group dev -o requirements/dev.lock pyproject.toml
+	$(COMPILE) -c requirements/dev.lock -o requirements/site.lock pyproject.toml
+	$(COMPILE) -c requirements/dev.lock --extra central -o requirements/office.lock pyproject.toml
 
 clean: ## remove the environment
 	rm -rf $(VENV)
