@@ -21,6 +21,12 @@ def _demo() -> click.Command:
     return demo
 
 
+def _simulate() -> click.Command:
+    from gatectl.cli.simulate import simulate
+
+    return simulate
+
+
 def _status() -> click.Command:
     from gatectl.cli.status import status
 
@@ -113,6 +119,7 @@ COMMANDS = {
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),
     "demo": ("A whole site on this machine, without hardware.", _demo),
+    "simulate": ("A made-up site's days in minutes, with everything that breaks.", _simulate),
     "version": ("Versions, for the phone.", _version),
     "completion": ("Shell completion: bash, zsh, fish.", _completion),
 }

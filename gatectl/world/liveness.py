@@ -69,9 +69,10 @@ def the_office_has_everything(world: Afterwards) -> None:
 
 
 def the_count_is_the_truth(world: Afterwards) -> None:
-    """With sensors that tell the truth the count is exact, whatever drivers do."""
-    counted = sum(world.ledger.inside.values())
-    hold(counted == world.motorists.inside, "the count is the truth", f"{counted}, truly {world.motorists.inside}")
+    """With sensors that tell the truth the count is exact, whatever drivers do, but for passages that are told as unverified."""
+    counted, truly = sum(world.ledger.inside.values()), world.motorists.inside
+    unsure = world.ledger.kinds.get("passage unverified-passage", 0)
+    hold(abs(counted - truly) <= unsure, "the count is the truth", f"{counted}, truly {truly}, {unsure} unverified")
 
 
 def all_money_is_on_record(world: Afterwards) -> None:

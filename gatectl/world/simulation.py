@@ -4,8 +4,10 @@ One seed is one run: the same seed gives the same journal head. Nothing here wai
 """
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ from gatectl.world.disk import Disk
 from gatectl.world.faults import Faults
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel
-from gatectl.world.ledger import Ledger, hold
+from gatectl.world.ledger import Broken, Ledger, hold
 from gatectl.world.motorists import Motorists
 from gatectl.world.office import Office, Road, Uplink
 from gatectl.world.plans import site_plan
@@ -30,6 +32,7 @@ from gatectl.world.terminal import Terminal
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 AUDIT_MS: Final = HOUR_MS
+FRAMES_TOLD: Final = 5
 ROUND_MS: Final = 20 * 60_000
 """A technician looks at every lane this often, at the latest."""
 
@@ -185,8 +188,10 @@ class World:
         broken = ""
         try:
             self._live()
-        except AssertionError as error:
-            broken = f"{str(error) or 'an assertion'} (at {self.kernel.now_ms} ms)"
+        except Broken as error:
+            broken = f"{error} (at {self.kernel.now_ms} ms)"
+        except Exception as error:  # noqa: BLE001  # whatever the core raises is an invariant broken: nothing stops a daemon
+            broken = f"nothing stops the daemon: {_told(error)} (at {self.kernel.now_ms} ms)"
         return Result(
             seed=self.options.seed,
             broken=broken,
@@ -257,6 +262,13 @@ _MONEY: Final[dict[type, Callable[[Terminal, Any], None]]] = {
     fx.CancelPayment: Terminal.cancel,
     fx.QueryPayment: Terminal.query,
 }
+
+
+def _told(error: Exception) -> str:
+    """An exception and where it came from, the innermost frames first."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_TOLD:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return f"{type(error).__name__}: {error} in {places}"
 
 
 def simulate(options: Options) -> Result:
