@@ -15,7 +15,7 @@ from gatectl.domain.ids import Moment, TimeQuality
 PLAUSIBLE_FROM_MS: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z: a clock before this has never been set."""
 BEHIND_JOURNAL_MS_MAX: Final = 86_400_000
-"""A clock a day behind the last recorded fact is not believed."""
+"""A clock a day behind the last recorded fact is not believed, unless a time service vouches for it."""
 _TIME_ERROR: Final = 5  # adjtimex(2): "the clock is not synchronised"
 _TIMEX_BYTES: Final = 512
 TIMESYNC_MARK: Final = Path("/run/systemd/timesync/synchronized")
@@ -87,6 +87,7 @@ class SystemClock:
             return TimeQuality.UNSET
         if self._origin is not None:
             return TimeQuality.SYNCED
-        if self._last_recorded_ms is not None and wall_ms < self._last_recorded_ms - BEHIND_JOURNAL_MS_MAX:
-            return TimeQuality.UNSET
-        return TimeQuality.SYNCED if kernel_says_synchronised() else TimeQuality.FREE_RUNNING
+        if kernel_says_synchronised():
+            return TimeQuality.SYNCED
+        behind = self._last_recorded_ms is not None and wall_ms < self._last_recorded_ms - BEHIND_JOURNAL_MS_MAX
+        return TimeQuality.UNSET if behind else TimeQuality.FREE_RUNNING

@@ -3,6 +3,7 @@
 It never waits for a disk, a device or the network. Everything that reaches it is a frozen value from a bounded queue.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ IDLE_S_MAX: Final = 0.5
 """The core turns at least this often, so that the watchdog sees it alive."""
 ASK_S_MAX: Final = 5.0
 """How long a reader waits for the core's answer."""
+STOP_S_MAX: Final = 10.0
+"""How long an end waits for the core; one that is wedged must not keep a process alive that has promised to stop."""
 
 T = TypeVar("T")
 
@@ -96,11 +99,13 @@ class Core:
     def waiting(self) -> int:
         return self._inbox.qsize()
 
-    def stop(self) -> None:
-        """Decide what waits, then stop. Twice is once."""
+    def stop(self) -> bool:
+        """Decide what waits, then stop. Twice is once. False when the core is wedged and had to be left behind."""
         if self._thread.is_alive():
-            self._inbox.put(None)
-            self._thread.join()
+            with contextlib.suppress(queue.Full):
+                self._inbox.put(None, timeout=STOP_S_MAX)
+            self._thread.join(STOP_S_MAX)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

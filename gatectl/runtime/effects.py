@@ -92,12 +92,12 @@ class Effects:
 
     def _reply(self, effect: effects.Reply) -> None:
         name = OrderName.parse(effect.request)
-        if name.verb != STATION:
+        if name.lane != STATION:
             self.replied(effect)
             return
         data = effect.data if not effect.code else {"code": effect.code, "message": effect.message}
         answer = api.StationAnswer(effect.request, name.about, not effect.code, data, self._short())
-        self.buses[name.lane].order(name.lane, answer)
+        self.buses[name.verb].order(name.verb, answer)
 
 
 _PULSES: Final[Mapping[type, str]] = {effects.OpenArm: "open", effects.CloseArm: "close", effects.StopArm: "stop"}

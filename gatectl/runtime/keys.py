@@ -18,13 +18,17 @@ class KeysRefused(RuntimeError):
 
 def load_keyring(path: Path) -> Keyring:
     """The keys in `path`; made there, mode 0600, if there are none yet. Raises KeysRefused."""
-    if not path.exists():
-        _make(path)
-    mode = path.stat().st_mode & 0o777
+    try:
+        if not path.exists():
+            _make(path)
+        mode = path.stat().st_mode & 0o777
+        text = path.read_text()
+    except OSError as error:
+        raise KeysRefused(f"{path}: {error.strerror}") from error
     if mode & 0o077:
         raise KeysRefused(f"{path} has mode {mode:04o}: others can read it. Type: chmod 600 {path}")
     try:
-        plain = json.loads(path.read_text())
+        plain = json.loads(text)
         keys = {int(key_id): bytes.fromhex(key) for key_id, key in plain["keys"].items()}
         return Keyring(int(plain["current"]), keys)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -37,6 +41,7 @@ def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = json.dumps({"current": 1, "keys": {"1": secrets.token_hex(KEY_BYTES)}})
     made = path.with_suffix(".new")
+    made.unlink(missing_ok=True)  # what a start that was killed here has left; it signed nothing yet
     fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, text.encode())

@@ -1,6 +1,7 @@
 """The desk of a running daemon: questions go to the core or the mirror, wishes go to the core and wait for their commit."""
 
 import queue
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from gatectl.runtime.desk import (
 )
 from gatectl.runtime.link import Link
 from gatectl.runtime.paper import test_document
-from gatectl.runtime.requests import Requests, TooManyRequests
+from gatectl.runtime.requests import RequestReused, Requests, TooManyRequests
 from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import LaneWires, Wiring
 from gatectl.store.loading import taken_of
@@ -286,13 +287,15 @@ class SiteDesk:
 
     # -- doing -----------------------------------------------------------------------------------------------------
 
-    def _do(self, request: str, event: Event) -> Reply:
-        asked = RequestId(request)
+    def _do(self, request: RequestId, event: Event) -> Reply:
         try:
-            self.requests.expect(asked)
+            asked = self.requests.expect(request, event)
         except TooManyRequests as full:
             raise Refused("E-BUSY-01", str(full)) from full
-        self.core.post(event)
+        except RequestReused as reused:
+            raise Refused("E-USE-01", str(reused)) from reused
+        if asked.fresh:
+            self.core.post(event)
         reply = self.requests.wait(asked)
         if reply is None:
             raise Refused("E-LANE-03", "no answer yet; look at `gatectl events` before asking again")
@@ -305,28 +308,30 @@ class SiteDesk:
             return {"schema": "gatectl.done/1", "done": reply.message, "position": mirror.position(), **reply.data}
 
     def hand(self, lane: str, verb: str, order: Order) -> Answer:
-        asked = events.HandAsked(LaneId(lane), Hand(verb), order.who, order.reason, RequestId(order.request))
-        return self._done(self._do(order.request, asked))
+        request = _request(order)
+        asked = events.HandAsked(LaneId(lane), Hand(verb), order.who, order.reason, request)
+        return self._done(self._do(request, asked))
 
     def void(self, number: str, order: Order) -> Answer:
-        asked = events.VoidAsked(RequestId(order.request), TicketNumber(_number(number)), order.who, order.reason)
-        return self._done(self._do(order.request, asked))
+        request = _request(order)
+        asked = events.VoidAsked(request, TicketNumber(_number(number)), order.who, order.reason)
+        return self._done(self._do(request, asked))
 
     def lost(self, lost: LostTicket, order: Order) -> Answer:
         ticket = TicketNumber(_number(lost.ticket)) if lost.ticket else None
-        asked = events.LostTicketDeclared(
-            RequestId(order.request), LaneId(lost.lane or ""), ticket, lost.minutes, order.who, order.reason
-        )
-        return self._done(self._do(order.request, asked))
+        request = _request(order)
+        lane = LaneId(lost.lane or "")
+        asked = events.LostTicketDeclared(request, lane, ticket, lost.minutes, order.who, order.reason)
+        return self._done(self._do(request, asked))
 
     def pay(self, payment: CashPayment) -> Answer:
         with Mirror(self.database) as mirror:
             earlier = mirror.payment(payment.key)
-        if earlier is not None and earlier["state"] == "COMPLETED":
+        if earlier is not None:
             return _repeated(earlier, payment)
-        request = f"pay:{payment.key}"
+        request = RequestId(f"pay:{secrets.token_hex(8)}")  # the key is what makes a repeat harmless
         asked = events.CashOffered(
-            RequestId(request),
+            request,
             PaymentId(payment.key),
             TicketNumber(_number(payment.ticket)),
             payment.amount_minor,
@@ -367,6 +372,11 @@ def _wait(seen: Any, timeout_s: float = HEARTBEAT_S_MAX / 2) -> Any:
         return None
 
 
+def _request(order: Order) -> RequestId:
+    """Whatever a caller chose as its id, it cannot be taken for another room's."""
+    return RequestId(f"order:{order.request}")
+
+
 def _number(text: str) -> str:
     number = parse_number(text)
     if number is None:
@@ -387,7 +397,9 @@ def _printer_state(status: api.PrinterStatus) -> str:
 
 
 def _repeated(earlier: panel.Plain, payment: CashPayment) -> Answer:
-    """The first answer again, if it is the same request."""
+    """The first answer again, if it is the same request; a key under which no cash was taken is not free for any."""
+    if earlier["paid_ms"] is None:
+        raise Refused("E-PAY-02", "this key is used for a payment at a terminal")
     taken = taken_of({key: value for key, value in earlier.items() if key not in ("state", "outcome")})
     asked = PaymentAsked(
         PaymentId(payment.key),

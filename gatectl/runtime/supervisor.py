@@ -1,6 +1,7 @@
 """Watches that every thread makes progress, feeds systemd's watchdog only then, and ends the process when one cannot go on."""
 
-import threading
+import contextlib
+import queue
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,20 +24,22 @@ class Supervisor:
     reason: str = ""
     failed: bool = False
     _seen: dict[str, int] = field(default_factory=dict)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _ending: bool = False
+    _wake: "queue.SimpleQueue[None]" = field(default_factory=queue.SimpleQueue)
+    """Its `put` is reentrant, as a signal handler needs; an Event's `set` can wait for the very `wait` it interrupted."""
 
     def fatal(self, why: str) -> None:
         """From any thread: this process cannot keep its promises any more. The first reason counts."""
-        if not self._stop.is_set():
-            self.failed, self.reason = True, why
+        if not self._ending:
+            self._ending, self.failed, self.reason = True, True, why
             log.critical("stopping", why=why)
-            self._stop.set()
+            self._wake.put(None)
 
     def stop(self, reason: str) -> None:
         """From any thread or a signal handler: end in order."""
-        if not self._stop.is_set():
-            self.reason = reason
-            self._stop.set()
+        if not self._ending:
+            self._ending, self.reason = True, reason
+            self._wake.put(None)
 
     def stuck(self) -> list[str]:
         """The threads that have not turned since the last look."""
@@ -48,10 +51,15 @@ class Supervisor:
     def run(self, look: Callable[[], None]) -> None:
         """Feed the watchdog, and call `look`, until told to stop."""
         interval_s = watchdog_interval_s() or LOOK_S
-        while not self._stop.wait(interval_s):
+        while not self._told_to_stop(interval_s):
             look()
             stuck = self.stuck()
             if stuck:
                 log.error("no progress", threads=stuck)
             else:
                 notify("WATCHDOG=1")
+
+    def _told_to_stop(self, wait_s: float) -> bool:
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=wait_s)
+        return self._ending

@@ -1,5 +1,6 @@
 """People who watch: each has a bounded queue; one who does not keep up loses the oldest, and the gate never waits for them."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -11,20 +12,18 @@ SEEN_MAX: Final = 1_000
 
 
 class Watchers:
-    """`tell` from one thread, `watching` from any."""
+    """`tell` and `watching` from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queues: list[queue.Queue[Any]] = []
 
     def tell(self, seen: Any) -> None:
-        with self._lock:
-            watching = list(self._queues)
-        for waiting in watching:
-            try:
-                waiting.put_nowait(seen)
-            except queue.Full:
-                waiting.get_nowait()
+        with self._lock:  # only one tells at a time, so the place that was made stays free
+            for waiting in self._queues:
+                if waiting.full():
+                    with contextlib.suppress(queue.Empty):  # the watcher may have caught up at this very moment
+                        waiting.get_nowait()
                 waiting.put_nowait(seen)
 
     @contextmanager

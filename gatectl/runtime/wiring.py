@@ -12,7 +12,7 @@ from gatectl.domain import events, lane
 from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, VendId
 
 STATION: Final = "station"
-"""The verb of an OrderName that answers a pay station."""
+"""In place of a lane: an OrderName that answers a pay station; its verb is the device. No person's request begins so."""
 ROLES_OF_ARMS: Final = ("arm_up", "arm_down")
 
 
@@ -57,7 +57,8 @@ class Wiring:
     _points: dict[tuple[str, str], list[tuple[LaneId, str]]] = field(default_factory=dict)
     _devices: dict[str, dict[LaneId, tuple[str, ...]]] = field(default_factory=dict)
     _limits: dict[LaneId, dict[str, api.Input]] = field(default_factory=dict)
-    _pressed: dict[tuple[LaneId, str], bool] = field(default_factory=dict)
+    _pressed: dict[tuple[LaneId, str], bool | None] = field(default_factory=dict)
+    """None: not known. Only a change from released to pressed, both seen, is a press: a reconnect is none."""
 
     def __post_init__(self) -> None:
         for wires in self.lanes:
@@ -95,7 +96,7 @@ class Wiring:
             return lane.ArmMoved(_arm_of(limits))
         if role == "button":
             before = self._pressed.get((lane_id, role))
-            self._pressed[lane_id, role] = signal.on
+            self._pressed[lane_id, role] = signal.on if good else None
             return lane.ButtonPressed() if good and signal.on and before is False else None
         if role in _CONTACTS and good:
             return _CONTACTS[role](signal.on)
@@ -144,7 +145,7 @@ class Wiring:
     def _station(self, signal: api.StationRequest) -> Iterator[events.Event]:
         station = self.stations.get(signal.device)
         if station is not None:
-            request = RequestId(str(OrderName(signal.device, STATION, signal.request)))
+            request = RequestId(str(OrderName(STATION, signal.device, signal.request)))
             yield events.StationAsked(request, station, signal.what, signal.code, signal.tendered_minor)
 
     def _health(self, signal: api.Health) -> Iterator[events.Event]:
