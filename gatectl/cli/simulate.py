@@ -5,6 +5,7 @@ import json
 import click
 
 from gatectl.cli.base import json_option
+from gatectl.cli.errors import CommandFailed
 from gatectl.domain.codes import Exit
 
 LANES_MAX = 100
@@ -31,20 +32,33 @@ DAYS_MAX = 3_660.0
     show_default=True,
     help="Faults that begin in an hour, on average.",
 )
+@click.option("--only", metavar="FAULT", multiple=True, help="Only this kind of fault; may be given again.")
 @json_option
 @click.pass_context
 def simulate(
-    ctx: click.Context, seed: int, days: float, lanes: int, oddity: float, faults: float, as_json: bool
+    ctx: click.Context,
+    seed: int,
+    days: float,
+    lanes: int,
+    oddity: float,
+    faults: float,
+    only: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Rehearse a made-up site with everything that breaks; fails when an invariant does not hold.
 
     \b
     gatectl simulate --seed 7 --days 30       a month, in about a minute
     gatectl simulate --faults 0 --oddity 0    nobody does anything odd, nothing breaks
+    gatectl simulate --only power --faults 60 the power goes, once a minute
     """
+    from gatectl.world.faults import FAULTS
     from gatectl.world.simulation import Options, World
 
-    result = World(Options(seed, days, lanes, oddity, faults)).run()
+    unknown = sorted(set(only) - set(FAULTS))
+    if unknown:
+        raise CommandFailed("E-USE-01", f"no fault is named {unknown[0]}", action=f"Name some of: {', '.join(FAULTS)}")
+    result = World(Options(seed, days, lanes, oddity, faults, only or tuple(FAULTS))).run()
     if not as_json:
         _tell(result.seen, result.broken)
     click.echo(json.dumps(result.plain()))

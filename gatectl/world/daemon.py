@@ -19,8 +19,8 @@ from gatectl.domain.tickets import CROCKFORD
 from gatectl.world.disk import Disk, Stamped
 from gatectl.world.kernel import Kernel
 
-START_WALL_MS: Final = 1_780_272_000_000
-"""2026-06-01, 00:00 UTC."""
+START_WALL_MS: Final = 1_780_290_000_000
+"""2026-06-01, 05:00 UTC: a Monday, early."""
 WAITING_MAX: Final = 10_000
 """Batches that wait for the disk; one more and the real daemon would stop."""
 TURNS_MAX: Final = 50

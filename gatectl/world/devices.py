@@ -25,6 +25,9 @@ ACT_MS: Final = (20, 150)
 PRINT_MS: Final = (900, 2_500)
 PULL_MS: Final = 60
 RETRACT_MS: Final = 400
+SELF_CLOSE_MS: Final = 3_000
+SELF_CLOSE_UNUSED_MS: Final = 40_000
+"""A barrier that closes itself waits so long behind a vehicle, and so long for one that does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class LaneDevices:
         )
         self._told: dict[str, inputs.Input] = {}
         self._due: set[str] = set()
+        self._closes = 0
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -181,7 +185,25 @@ class LaneDevices:
 
     # -- inputs --------------------------------------------------------------------------------------------------------
 
+    def _close_by_itself(self, delay_ms: int) -> None:
+        """A barrier without a closing input has logic and a loop of its own: it comes down when nothing is under it."""
+        self._closes += 1
+        mine = self._closes
+        self.site.kernel.after(delay_ms, lambda: self._come_down(mine))
+
+    def _come_down(self, mine: int) -> None:
+        if mine != self._closes or self.truth.arm.is_down:
+            return
+        if self.truth.is_on("closing") or self.truth.is_on("reset") or self.fire:
+            self._close_by_itself(SELF_CLOSE_MS)
+        else:
+            self.truth.arm.close()
+
     def contact(self, lane: str, role: str, on: bool) -> None:
+        if not self.plan.has_close and role == "closing":
+            if on and not self.truth.arm.is_down:
+                self.truth.arm.open()
+            self._close_by_itself(SELF_CLOSE_MS)
         if role in self.loops:
             self.loops[role].on = on
             self._soon(role)
@@ -273,6 +295,8 @@ class LaneDevices:
         """`quirk`: refused, unknown (it did act), unknown-idle (it did not), silent, late, twice."""
         if quirk not in ("refused", "unknown-idle"):
             self.truth.pulsed(verb)
+            if not self.plan.has_close:
+                self._close_by_itself(SELF_CLOSE_UNUSED_MS)
         if died or quirk == "silent":
             return
         result = "unknown" if quirk.startswith("unknown") else "refused" if quirk == "refused" else "confirmed"
@@ -294,7 +318,7 @@ class LaneDevices:
         self.site.kernel.after(delay_ms, lambda: self._printed(effect, quirk, life))
 
     def _printed(self, effect: fx.PrintTicket, quirk: str, life: int) -> None:
-        """`quirk`: vanished (no paper, no word), silent (paper, no word), jam, late."""
+        """`quirk`: vanished (no paper, no word), silent (paper, no word), jam, late, disordered (words doubled and swapped)."""
         heard = life == self.site.life()
         if quirk == "vanished" or "printer" in self.lost or (not heard and self.site.rng.random() < 0.5):
             return
@@ -306,6 +330,9 @@ class LaneDevices:
             return
         self.printer.mouth = Paper(effect.job, effect.ticket, effect.code)
         if heard and quirk != "silent":
+            if quirk == "disordered":
+                self.say(inputs.TicketPresented(effect.job))
+                self.say_later(3_000, inputs.TicketPrinted(effect.job))
             self.say(inputs.TicketPrinted(effect.job))
             if self.plan.has_mouth:
                 self.say_later(40, inputs.TicketPresented(effect.job))

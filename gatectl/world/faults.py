@@ -5,12 +5,14 @@ Rule 2: every fault ends, by itself or by a technician's hand, so that a run can
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
+from gatectl.domain.events import CountCorrected, OfficeCommanded, TariffReceived, VoidAsked
 from gatectl.domain.ids import TimeQuality
 from gatectl.domain.lane import Hand
+from gatectl.domain.tariffs import to_body
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
@@ -37,6 +39,7 @@ class Faults:
     cut: Callable[[], None]
     boot: Callable[[], None]
     per_hour: float
+    kinds: tuple[str, ...]
     active: bool = True
     counts: dict[str, int] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
@@ -51,7 +54,7 @@ class Faults:
         while self.active:
             yield max(100, int(self.rng.expovariate(self.per_hour / 3_600_000)))
             if self.active:
-                self.kernel.start(self._one(self.rng.choice(_NAMES)))
+                self.kernel.start(self._one(self.rng.choice(self.kinds)))
 
     def _one(self, name: str) -> Process:
         fault = FAULTS[name]
@@ -116,7 +119,7 @@ class Faults:
         lane.tell_printer()
 
     def printer_job(self, lane: LaneDevices) -> Mending:
-        lane.quirks["print"] = self.rng.choice(["vanished", "silent", "jam", "late"])
+        lane.quirks["print"] = self.rng.choice(["vanished", "silent", "jam", "late", "disordered"])
         yield self.minutes(2, 20)
         lane.quirks.pop("print", None)
         lane.printer.jam = False
@@ -161,6 +164,27 @@ class Faults:
         for _ in range(self.rng.randint(1, 4)):
             yield from self.desk.hand(lane.lane, self.rng.choice(list(Hand)), "trying the buttons")
             yield self.rng.randint(100, 20_000)
+
+    def office_has_a_word(self, lane: LaneDevices) -> Mending:
+        """A live command, in time or not; a tariff, good or not."""
+        n = self.counts["office-word"]
+        now_ms = self.daemon.now().mono_ms
+        hand = self.rng.choice([Hand.OPEN, Hand.CLOSE, Hand.HOLD, Hand.RELEASE])
+        deadline_ms = now_ms + self.rng.choice([-1_000, 20_000])
+        self.daemon.post(OfficeCommanded(f"c-{n}", lane.lane, hand, "office:eva", "a call", deadline_ms))
+        body = to_body(replace(self.daemon.plan.tariffs[0], tariff=f"office-{n}"))
+        self.daemon.post(TariffReceived(f"office-{n}", self.rng.choice([body, "{}", "no tariff"]), "office"))
+        yield self.minutes(1, 10)
+
+    def books_are_corrected(self, lane: LaneDevices) -> Mending:
+        """Somebody counts vehicles by eye, and writes off a ticket that nobody will bring back."""
+        delta = self.rng.choice([-1, 1])
+        yield from self.desk.ask(lambda request: CountCorrected(request, lane.plan.area, delta, "mia", "counted"))
+        site = self.daemon.site
+        if site is not None and site.books.stays and self.rng.random() < 0.3:
+            ticket = self.rng.choice(list(site.books.stays))
+            yield from self.desk.ask(lambda request: VoidAsked(request, ticket, "mia", "abandoned"))
+        yield self.minutes(1, 10)
 
     def fire(self, lane: LaneDevices) -> Mending:
         """The building's system opens the barriers on its own wire, mostly; the input goes off, a person ends it."""
@@ -238,11 +262,12 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "hold": Faults.held_open,
     "lock": Faults.locked,
     "hands": Faults.opened_by_hand,
+    "office-word": Faults.office_has_a_word,
+    "books": Faults.books_are_corrected,
     "fire": Faults.fire,
     "power": Faults.power_cut,
     "clock": Faults.clock_steps,
     "disk": Faults.disk_is_slow,
     "office": Faults.office_is_away,
 }
-_NAMES: Final = tuple(FAULTS)
 SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "office"})

@@ -24,6 +24,8 @@ class Inspector(Watch):
     ledger: Ledger
     visited: set[tuple[str, str]] = field(default_factory=set)
     pulses: int = 0
+    overtaken: int = 0
+    """Closings that were performed after the way had been entered, with the opening right behind them."""
 
     # -- at every step ---------------------------------------------------------------------------------------------------
 
@@ -41,7 +43,7 @@ class Inspector(Watch):
             self.pulses += 1
             an_arm_moves_only_for_a_durable_intent(self.ledger, effect)
         if isinstance(effect, CloseArm):
-            nothing_closes_over_a_way_not_known_clear(daemon, effect)
+            self.overtaken += nothing_closes_over_a_way_not_known_clear(daemon, effect)
 
     # -- now and then ----------------------------------------------------------------------------------------------------
 
@@ -67,12 +69,14 @@ def an_arm_moves_only_for_a_durable_intent(ledger: Ledger, effect: OpenArm | Clo
     hold(effect.vend in ledger.vends, "an arm moves only for a durable intent", f"{effect}")
 
 
-def nothing_closes_over_a_way_not_known_clear(daemon: Daemon, effect: CloseArm) -> None:
-    """Between decision and pulse the way may have been entered: then the opening is on its way already."""
+def nothing_closes_over_a_way_not_known_clear(daemon: Daemon, effect: CloseArm) -> bool:
+    """Between decision and pulse the way may have been entered: then the opening is on its way already (True)."""
     assert daemon.site is not None
     lane = daemon.site.lanes[effect.lane]
     reopening = any(isinstance(waits, OpenArm) and waits.lane == effect.lane for waits in daemon.promised())
-    hold(_is_known_clear(lane) or reopening, "nothing closes over a way not known clear", f"{effect} in {lane.phase}")
+    clear = _is_known_clear(lane)
+    hold(clear or reopening, "nothing closes over a way not known clear", f"{effect} in {lane.phase}")
+    return not clear
 
 
 def _is_known_clear(lane: Lane) -> bool:

@@ -22,6 +22,7 @@ PATIENCE_MS: Final = 45_000
 FOREVER_MS: Final = 3_600_000
 HOURLY: Final = (1, 1, 1, 1, 2, 4, 10, 20, 26, 22, 18, 18, 20, 20, 18, 18, 20, 24, 20, 12, 8, 5, 3, 2)
 """Arrivals in each hour of the day, for one entry lane of a busy garage."""
+STARTS_AT_H: Final = 5
 
 Doing = Generator[int | Until, bool, bool]
 """A part of a process that ends with whether it went well."""
@@ -106,7 +107,7 @@ class Motorists:
     def arrivals(self) -> Process:
         """Vehicles come by the hour of the day."""
         while self.open:
-            hour = self.kernel.now_ms // 3_600_000 % 24
+            hour = (self.kernel.now_ms // 3_600_000 + STARTS_AT_H) % 24
             per_hour = HOURLY[hour] * len(self.entries) * self.rate
             yield max(1_000, int(self.rng.expovariate(per_hour / 3_600_000)))
             if self.open:

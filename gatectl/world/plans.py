@@ -51,6 +51,7 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
 def _lane(number: int, rng: Random) -> LanePlan:
     pair, is_exit = divmod(number, 2)
     layout = Layout.TWO_LOOP if pair == 0 else rng.choice(list(Layout))
+    has_close = pair == 0 or rng.random() < 0.75
     if is_exit:
         terminal = pair == 0 or rng.random() < 0.5
         return LanePlan(
@@ -61,6 +62,7 @@ def _lane(number: int, rng: Random) -> LanePlan:
             has_printer=False,
             has_reader=True,
             has_terminal=terminal,
+            has_close=has_close,
         )
     mouth = pair == 0 or rng.random() < 0.6
-    return LanePlan(LaneId(f"IN-{pair + 1}"), LaneKind.ENTRY, layout, AREA, has_mouth=mouth)
+    return LanePlan(LaneId(f"IN-{pair + 1}"), LaneKind.ENTRY, layout, AREA, has_mouth=mouth, has_close=has_close)

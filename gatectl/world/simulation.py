@@ -20,7 +20,7 @@ from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
 from gatectl.world.disk import Disk
-from gatectl.world.faults import Faults
+from gatectl.world.faults import FAULTS, Faults
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import Broken, Ledger, hold
@@ -48,6 +48,8 @@ class Options:
     """The share of drivers who do something unusual, each way."""
     faults_per_hour: float = 4.0
     """How many faults begin in an hour, on average; 0: nothing ever breaks."""
+    kinds: tuple[str, ...] = tuple(FAULTS)
+    """The faults there are, by their names in `FAULTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class World:
             self.cut,
             self.boot,
             options.faults_per_hour,
+            options.kinds,
         )
 
     def _rng(self, name: str) -> Random:
