@@ -140,11 +140,11 @@ class App:
             self.link.stop()
         if not self.supervisor.failed:
             self.core.post(StopAsked(self.supervisor.reason))
-        self.core.stop()
-        self.writer.stop()
+        done = self.core.stop()
+        done = self.writer.stop() and done
         for bus in self.buses.values():
             bus.close()
-        if not self.supervisor.failed:
+        if done and not self.supervisor.failed:
             with transaction(self._connection):
                 set_mark(self._connection, "clean", "1")
         self.reader.close()
@@ -216,7 +216,10 @@ def last_recorded(connection: Connection) -> int | None:
 @contextlib.contextmanager
 def opened_store(settings: Settings) -> Iterator[Connection]:
     """The state directory, locked, and its database, checked. Raises StoreRefused."""
-    settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreRefused(f"{settings.state_dir}: {error.strerror}") from error
     lock = StateLock(settings.state_dir)
     try:
         connection = open_database(settings.database)
@@ -237,9 +240,12 @@ def run(settings: Settings) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda signum, _: app.supervisor.stop(signal.Signals(signum).name))
-        app.start()
         try:
+            app.start()
             app.supervisor.run(app.look)
+        except BaseException as error:
+            app.supervisor.fatal(f"{type(error).__name__}: {error}")
+            raise
         finally:
             app.stop()
         return EXIT_FAILED if app.supervisor.failed else 0

@@ -19,6 +19,8 @@ def run(ctx: click.Context, log_level: str | None, log_format: str | None, speed
     from config.faults import SiteFileRefused
     from config.settings import Settings
     from gatectl.app import run as run_daemon
+    from gatectl.runtime.control import AlreadyServed
+    from gatectl.runtime.keys import KeysRefused
     from gatectl.store.database import StoreRefused
 
     assert ctx.parent is not None
@@ -29,7 +31,7 @@ def run(ctx: click.Context, log_level: str | None, log_format: str | None, speed
     except SiteFileRefused as refused:
         data = {"faults": [fault.plain() for fault in refused.faults]}
         raise CommandFailed("E-CFG-01", str(refused), data=data) from None
-    except StoreRefused as refused:
+    except (StoreRefused, KeysRefused, AlreadyServed) as refused:
         raise CommandFailed("E-CFG-02", str(refused)) from None
     ctx.exit(code)
 
