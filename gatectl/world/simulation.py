@@ -206,9 +206,13 @@ class World:
             events=self.daemon.events,
             simulated_ms=self.kernel.now_ms,
             wall_s=time.perf_counter() - began_s,
-            seen=self.ledger.kinds | self.motorists.counts | self.faults.counts,
+            seen=self._seen(),
             visited=frozenset(self.inspector.visited),
         )
+
+    def _seen(self) -> dict[str, int]:
+        overtaken = {"closing overtaken by a vehicle": self.inspector.overtaken} if self.inspector.overtaken else {}
+        return self.ledger.kinds | self.motorists.counts | self.faults.counts | overtaken
 
     def _live(self) -> None:
         for devices in self.devices.values():
