@@ -56,7 +56,7 @@ def test_the_pages_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
 
 
 def one_row(decide: object, lane: Lane) -> Table:
-    return Table(frozenset(Phase), {(lane.phase, ButtonPressed): decide}, frozenset(), frozenset())  # type: ignore[dict-item]
+    return Table(frozenset(Phase), {(lane.phase, ButtonPressed): decide}, frozenset(), frozenset())  # type: ignore[dict-item]  # a bare function
 
 
 def test_a_handler_that_goes_where_it_did_not_declare_is_stopped() -> None:
