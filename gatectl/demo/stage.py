@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,10 @@ class SiteDaemon:
 
 
 def _spawn(command: list[str], log: Path, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Started so that it ends with us, even if we are killed: an orphan would go on opening whatever its ports become."""
+    setpriv = shutil.which("setpriv")
+    if setpriv:
+        command = [setpriv, "--pdeathsig", "TERM", *command]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603  # our own programs
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
