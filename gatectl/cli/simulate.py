@@ -48,7 +48,7 @@ def simulate(
     """Rehearse a made-up site with everything that breaks; fails when an invariant does not hold.
 
     \b
-    gatectl simulate --seed 7 --days 30       a month, in about a minute
+    gatectl simulate --seed 7 --days 30       a month, in a minute or two
     gatectl simulate --faults 0 --oddity 0    nobody does anything odd, nothing breaks
     gatectl simulate --only power --faults 60 the power goes, once a minute
     """
