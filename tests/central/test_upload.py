@@ -211,7 +211,7 @@ def test_what_is_no_record_is_refused(site, engine, content) -> None:
     [
         ("zstd", b"no zstd", 422),
         ("gzip", b"no gzip", 422),
-        ("gzip", gzip.compress(b"x" * 1000)[:-9], 422),
+        ("gzip", gzip.compress(b"x" * 1000, mtime=0)[:-9], 422),
         ("br", b"", 415),
     ],
 )
