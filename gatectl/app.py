@@ -89,6 +89,7 @@ class App:
             buses=devices_of(file, self.buses),
             answer=self.core.post,
             replied=self._replied,
+            way_is_clear=self.core.way_is_clear,
         )
         self._told_failed: set[str] = set()
         self.reader = SyncJournal(settings.database, self.plan.site)

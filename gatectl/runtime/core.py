@@ -15,7 +15,8 @@ import structlog
 
 from drivers.api import Signal
 from gatectl.domain.events import Event, WallClockMoved
-from gatectl.domain.ids import Moment
+from gatectl.domain.ids import LaneId, Moment
+from gatectl.domain.lane import Layout
 from gatectl.domain.site import CLOCK_STEP_MS_MAX, Batch, Site
 from gatectl.runtime.clock import SystemClock
 from gatectl.store.writer import Commit, StampedFact
@@ -95,6 +96,12 @@ class Core:
         except (queue.Full, TimeoutError):
             raise CoreStopped("the core does not answer") from None
         return answer
+
+    def way_is_clear(self, lane: LaneId) -> bool:
+        """What the core knows by now, from any thread: lanes are frozen values, replaced whole."""
+        known = self._site.lanes[lane]
+        three_loops = known.plan.layout is Layout.THREE_LOOP
+        return known.closing.clear and (known.reset.clear or not three_loops)
 
     def waiting(self) -> int:
         return self._inbox.qsize()

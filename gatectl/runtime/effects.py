@@ -32,6 +32,8 @@ class Effects:
     """Device to the bus it is on."""
     answer: Callable[[api.Signal], None]
     replied: Callable[[effects.Reply], None]
+    way_is_clear: Callable[[LaneId], bool]
+    """Whether the core still knows the way under the arm to be clear: between a decision and its commit a vehicle may come."""
 
     def perform(self, effect: effects.Effect) -> None:
         """Hand one effect over."""
@@ -68,6 +70,10 @@ class Effects:
         wires = self.wires[effect.lane]
         name = OrderName(effect.lane, verb, effect.vend)
         point = wires.roles.get(verb, ("", ""))[1]
+        if verb == "close" and not self.way_is_clear(effect.lane):
+            why = "overtaken: the way is not clear any more"
+            self.answer(api.Outcome("", str(name), api.Result.REFUSED, why))
+            return
         deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
         self.send(effect.lane, verb, api.Pulse(str(name), point, wires.pulse_ms[verb], deadline_ms))
 

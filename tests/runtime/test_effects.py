@@ -55,11 +55,14 @@ class Stage:
     bus: FakeBus = field(default_factory=FakeBus)
     answered: list[api.Signal] = field(default_factory=list)
     replied: list[e.Reply] = field(default_factory=list)
+    clear: bool = True
 
     def perform(self, *effects: e.Effect) -> None:
         buses = dict.fromkeys(("io", "prn", "trm", "sign", "kiosk"), self.bus)
         clock = StandingClock(SPEED, Origin(0, 0))
-        doer = Effects("Story", UTC, clock, WIRES, buses, self.answered.append, self.replied.append)
+        doer = Effects(
+            "Story", UTC, clock, WIRES, buses, self.answered.append, self.replied.append, lambda _: self.clear
+        )
         for effect in effects:
             doer.perform(effect)
 
@@ -84,6 +87,17 @@ def test_an_arm_is_one_pulse_with_a_deadline(
     stage.perform(effect)
 
     assert [("io", api.Pulse(f"IN-1|{verb}|v1", point, width_ms, NOW_MS + 700))] == stage.bus.ordered
+
+
+def test_a_close_that_a_vehicle_has_overtaken_is_not_performed(stage: Stage) -> None:
+    """Decided over a clear way, committed on a slow disk; by then the core knows of a vehicle: refused, nothing moves."""
+    stage.clear = False
+    stage.perform(e.CloseArm(IN, VendId("v1"), DEADLINE), e.OpenArm(IN, VendId("v2"), DEADLINE))
+
+    assert ["IN-1|open|v2"] == [order.order for _, order in stage.bus.ordered]
+    ((refused),) = stage.answered
+    assert isinstance(refused, api.Outcome)
+    assert ("IN-1|close|v1", api.Result.REFUSED) == (refused.order, refused.result)
 
 
 def test_a_ticket_is_printed_under_its_job_with_its_code(stage: Stage) -> None:
