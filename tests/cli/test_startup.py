@@ -93,8 +93,12 @@ def test_a_terminal_gets_colour_unless_it_is_not_wanted(site: Any, env: dict[str
 
 def test_ctrl_c_ends_with_130(site: Any) -> None:
     """A watcher is ended by the person, and scripts can tell."""
+    # A shell's background jobs ignore SIGINT, and what they start inherits that.
+    heeding = ["env", "--default-signal=INT"]
     watcher = subprocess.Popen(
-        [sys.executable, *PROGRAM, *site.places, "status", "--watch", "--json"], stdout=subprocess.PIPE, text=True
+        [*heeding, sys.executable, *PROGRAM, *site.places, "status", "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with watcher:
         assert watcher.stdout is not None
