@@ -39,7 +39,7 @@ from gatectl.runtime.site_desk import SiteDesk
 from gatectl.runtime.supervisor import Supervisor
 from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import Wiring
-from gatectl.store.database import StateLock, mark, open_database, set_mark, transaction
+from gatectl.store.database import StateLock, StoreRefused, mark, open_database, set_mark, transaction
 from gatectl.store.journal import Tip
 from gatectl.store.loading import load_books
 from gatectl.store.syncing import SyncJournal
