@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check dist lock clean help
+.PHONY: demo test simulate check dist lock clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -22,16 +22,19 @@ demo: $(READY) ## a site and its office on this machine: cars go in, pay, go out
 test: $(READY) ## the tests, in parallel and in random order
 	$(BIN)/pytest -n auto
 
+simulate: $(READY) ## seeded runs of the simulated world: make simulate SEEDS=1000
+	$(BIN)/python tests/world/many.py --seeds $(or $(SEEDS),200)
+
 check: $(READY) ## what CI checks besides the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
-
 dist: $(READY) ## the wheel and the source archive, in dist/
 	$(BIN)/python -m hatchling build
+
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock: ## resolve requirements/*.lock again (needs uv): dev for this Makefile, site and office for installations
 	$(COMPILE) --upgrade --extra central --extra demo --group dev -o requirements/dev.lock pyproject.toml
