@@ -81,6 +81,12 @@ def _config() -> click.Command:
     return config
 
 
+def _ports() -> click.Command:
+    from gatectl.cli.ports import ports
+
+    return ports
+
+
 def _mirror() -> click.Command:
     from gatectl.cli.mirror import mirror
 
@@ -115,6 +121,7 @@ COMMANDS = {
     "events": ("What happened, in words.", _events),
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),
+    "ports": ("What each port has counted: bad frames, refused messages.", _ports),
     "mirror": ("Make the mirror again from the journal.", _mirror),
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),

@@ -107,6 +107,9 @@ class Desk(Protocol):
     def printers(self) -> Answer:
         """gatectl.printers/1"""
 
+    def ports(self) -> Answer:
+        """gatectl.ports/1: what each port has counted since the start"""
+
     def test_printer(self, device: str, who: str) -> Answer:
         """gatectl.done/1; prints a page marked TEST, never a valid ticket."""
 

@@ -138,6 +138,7 @@ ROUTES: Final = (
     _route("GET", f"lanes/{_NAME}", lambda desk, r: desk.lane(r.names[0])),
     _route("GET", f"lanes/{_NAME}/inputs", lambda desk, r: desk.inputs(r.names[0])),
     _route("POST", f"lanes/{_NAME}/({_VERBS})", _hand),
+    _route("GET", "ports", lambda desk, _: desk.ports()),
     _route("GET", "printers", lambda desk, _: desk.printers()),
     _route("POST", f"printers/{_NAME}/test", lambda desk, r: desk.test_printer(r.names[0], r.who)),
     _route("GET", "tickets", _tickets, "state", "since_ms", "limit", "q"),

@@ -155,6 +155,13 @@ class SiteDesk:
         names = sorted({wires.roles["printer"][0] for wires in self.wiring.lanes if "printer" in wires.roles})
         return {"schema": "gatectl.printers/1", "printers": [self._printer_row(name) for name in names]}
 
+    def ports(self) -> Answer:
+        rows: dict[str, panel.Plain] = {}
+        for device, bus in self.buses.items():
+            row = rows.setdefault(bus.name, {"port": bus.name, "devices": [], "counters": dict(bus.counters())})
+            row["devices"].append(device)
+        return {"schema": "gatectl.ports/1", "ports": list(rows.values())}
+
     def tickets(self, query: TicketQuery) -> Answer:
         with Mirror(self.database) as mirror:
             return mirror.tickets(query.state, query.since_ms, query.limit, query.q)

@@ -208,11 +208,9 @@ class SiteUnderTest:
         self.plant = Plant(self.root / "plant")
         self.since_ms = time.time_ns() // 1_000_000
         for name in ("state", "run"):
-            (self.root / name).mkdir()
+            (self.root / name).mkdir(parents=True)
         text = _HEAD.format(folder=self.root / "plant")
-        text += _LANE.format(
-            lane="IN-1", address=1, kind="entry", more='button = "io-IN-1/di2"\nprinter = "printer"\n'
-        )
+        text += _LANE.format(lane="IN-1", address=1, kind="entry", more='button = "io-IN-1/di2"\nprinter = "printer"\n')
         text += _LANE.format(lane="OUT-1", address=2, kind="exit", more='reader = "reader"\n')
         (self.root / "gatectl.toml").write_text(text + self.more)
 
@@ -273,6 +271,12 @@ class SiteUnderTest:
         finally:
             os.close(died)
         raise AssertionError(f"no {word!r} within {WAIT_S_MAX} s:\n{self.log_end()}")
+
+    def told(self) -> str:
+        """For a failed test: everything that is known."""
+        lanes = [{key: row[key] for key in ("lane", "phase", "arm", "arming", "closing", "printer", "faults")}
+                 for row in self.daemon.get("lanes")["lanes"]]  # fmt: skip
+        return f"{lanes}\n{self.events()}\n{self.plant.pulses}\n{self.log_end()}"
 
     def log_end(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
@@ -359,7 +363,7 @@ class SiteUnderTest:
             phase = self.phase(lane)
             if phase in phases:
                 return phase
-            assert time.monotonic() < deadline_s, f"{lane} is {phase}, not {phases}\n{self.log_end()}"
+            assert time.monotonic() < deadline_s, f"{lane} is {phase}, not {phases}\n{self.told()}"
         raise AssertionError("the stream ended")
 
     def wait_ready_lanes(self) -> None:

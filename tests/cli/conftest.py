@@ -193,6 +193,10 @@ class FakeDesk:
         row = {"device": "printer-out1", "state": self.printer_state, "paper_low": False, "cover_open": None}
         return {"schema": "gatectl.printers/1", "printers": [row]}
 
+    def ports(self) -> dict[str, Any]:
+        row = {"port": "rs485", "devices": ["io"], "counters": {"timeouts": 3}}
+        return {"schema": "gatectl.ports/1", "ports": [row]}
+
     def test_printer(self, device: str, who: str) -> dict[str, Any]:
         return self._do("test", device, who)
 

@@ -57,6 +57,7 @@ def test_x_prints_only_what_is_sick(site: Any, broken_boom: Callable[[], Any]) -
         (("lane", "close", "OUT-1"), "gatectl.done/1"),
         (("printer", "status"), "gatectl.printers/1"),
         (("printer", "test", "printer-out1"), "gatectl.done/1"),
+        (("ports",), "gatectl.ports/1"),
         (("ticket", "find", "000123"), "gatectl.tickets/1"),
         (("ticket", "show", "000123-K7QF"), "gatectl.ticket/1"),
         (("ticket", "void", "000123-K7QF", "--reason", "torn", "--yes"), "gatectl.done/1"),
