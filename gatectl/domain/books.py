@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gatectl.domain import facts as f
-from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, VendId
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tickets import TicketState
 
@@ -40,6 +40,8 @@ class Stay:
     attempts: int = 0
     """Payments ever started for it; makes the next payment's key."""
     vend: VendId | None = None
+    time_known: bool = True
+    """False: issued by a clock that was not set. Its stay cannot be priced; a person ends it, or replaces the ticket."""
     lost: bool = False
     """A replacement for a lost ticket with no stay found: costs the lost-ticket price."""
 
@@ -155,7 +157,16 @@ def _issued(books: Books, fact: f.TicketIssued) -> None:
     books.counter = fact.counter
     books._used_number(fact.ticket, fact.counter)
     books._open(
-        Stay(fact.ticket, TicketState.ISSUED, fact.area, fact.spot, fact.vehicle_type, fact.tariff, fact.issued_ms),
+        Stay(
+            fact.ticket,
+            TicketState.ISSUED,
+            fact.area,
+            fact.spot,
+            fact.vehicle_type,
+            fact.tariff,
+            fact.issued_ms,
+            time_known=fact.time_quality is not TimeQuality.UNSET,
+        ),
     )
 
 
@@ -224,6 +235,7 @@ def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
             changed,
             lost=False,
             issued_ms=found.issued_ms,
+            time_known=found.time_known,
             entered_ms=found.entered_ms,
             tariff=found.tariff,
             paid_minor=found.paid_minor,

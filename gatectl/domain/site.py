@@ -290,6 +290,10 @@ class Site:
             return PaymentRefusal("E-PAY-04", f"{event.ticket} is being paid at a terminal now")
         if now.quality is TimeQuality.UNSET:
             return PaymentRefusal("E-TIME-01", "the clock is not set: nothing can be priced")
+        if not stay.time_known:
+            return PaymentRefusal(
+                "E-TIME-01", f"{event.ticket} was issued by a clock that was not set; replace it as lost"
+            )
         price = stay_price(self.plan, self.books, stay, now)
         amount = price.due_minor if event.amount_minor is None else event.amount_minor
         if amount > price.due_minor:

@@ -70,7 +70,7 @@ class LaneView:
             return Refusal("E-TKT-04", "Ticket already used. Please call.")
         if stay.state is TicketState.ISSUED:
             return Refusal("E-TKT-08", "Ticket did not enter. Please call.")
-        if self.now.quality is TimeQuality.UNSET:
+        if self.now.quality is TimeQuality.UNSET or not stay.time_known:
             return Refusal("E-TIME-01", "Please call.")
         return self.price(number)
 

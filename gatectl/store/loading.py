@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from gatectl.domain import facts as f
 from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books, Count, OpenVend, Payment, Stay
-from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, VendId
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tickets import TicketState
@@ -57,9 +57,9 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     for row in _rows(
         connection,
         "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"  # noqa: S608  # a constant
-        f" lost FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # a constant
+        f" lost, time_quality FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # a constant
     ):
-        ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost = row
+        ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost, quality = row
         kept = spot if spot is not None and spot in books.spots else None
         if kept is not None:
             books.spots.hold(kept)
@@ -77,7 +77,8 @@ def _load_tickets(connection: Connection, books: Books) -> None:
             last_paid,
             attempts.get(ticket, 0),
             vend,
-            bool(lost),
+            time_known=quality != TimeQuality.UNSET.value,
+            lost=bool(lost),
         )
     closed = _rows(
         connection,

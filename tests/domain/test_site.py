@@ -277,3 +277,31 @@ def test_a_payment_in_doubt_is_asked_for_again_when_its_terminal_is_heard() -> N
     taken = after.last(f.PaymentTaken)
     assert isinstance(taken, f.PaymentTaken)
     assert (started.payment, 300) == (taken.payment, taken.amount_minor)
+
+
+def test_a_clock_that_is_not_set_issues_tickets_and_prices_none_of_them() -> None:
+    """The machine booted in 1970: tickets in sequence, but no price is ever computed from such a time."""
+    from dataclasses import replace
+
+    from gatectl.domain.ids import Moment, TimeQuality
+
+    story = Story(now=Moment(86_400_000, 1_000, TimeQuality.UNSET)).start()
+    ticket = story.enter()
+    issued = story.last(f.TicketIssued)
+    assert isinstance(issued, f.TicketIssued)
+
+    assert TimeQuality.UNSET is issued.time_quality
+    assert "E-TIME-01" == pay(story, ticket.ticket).code
+    story.now = replace(story.now, wall_ms=1_780_000_000_000, quality=TimeQuality.SYNCED)
+    assert "E-TIME-01" == pay(story, ticket.ticket, key="k2").code
+    story.show_code(ticket.code)
+    refused = story.last(f.CodeRefused)
+    assert isinstance(refused, f.CodeRefused)
+
+    assert "E-TIME-01" == refused.why
+    lost = events.LostTicketDeclared(RequestId("9"), OUT, None, 90, "anna", "clock was not set")
+    story.tell(lost)
+    reply = story.last(Reply)
+    assert isinstance(reply, Reply)
+
+    assert 500 == reply.data["due_minor"]
