@@ -189,8 +189,8 @@ def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:
     if fact.ticket is not None:
         yield (
             "UPDATE tickets SET (issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms) ="
-            " (SELECT"
-            " issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms FROM tickets WHERE ticket = ?) WHERE ticket = ?",
+            " (SELECT issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms FROM tickets"
+            " WHERE ticket = ?) WHERE ticket = ?",
             (fact.ticket, fact.replacement),
         )
         yield _STATE, ("lost", fact.ticket)
