@@ -64,10 +64,13 @@ def demo(
     as_json: bool,
 ) -> None:
     """A real morning on simulated hardware: a site, its office, a broker. Ends when both ends agree."""
-    from gatectl.demo.main import main
-
-    ctx.exit(
-        main(
+    try:
+        from gatectl.demo.main import main
+        from gatectl.demo.stage import StageFailed
+    except ModuleNotFoundError as missing:
+        raise CommandFailed("E-DEMO-01", f"{missing.name} is not installed") from None
+    try:
+        code = main(
             vehicles=vehicles,
             seed=seed,
             speed=speed,
@@ -76,4 +79,6 @@ def demo(
             directory=directory,
             as_json=as_json,
         )
-    )
+    except StageFailed as failed:
+        raise CommandFailed("E-DEMO-01", str(failed)) from None
+    ctx.exit(code)

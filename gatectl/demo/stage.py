@@ -29,9 +29,12 @@ class StageFailed(RuntimeError):
 
 
 def program(name: str) -> str:
-    """A console script of this environment."""
+    """A console script of this environment. Raises StageFailed when it is not there."""
     beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise StageFailed(f"{name} is not installed")
+    return found
 
 
 @dataclass(slots=True)

@@ -275,6 +275,14 @@ _TABLE = (
         503,
     ),
     Code(
+        "E-DEMO-01",
+        "The demo cannot run.",
+        "A part of it is not installed, or a process of it did not do what it must.",
+        "pip install 'gatectl[demo]', or `make demo` in a checkout.",
+        _F,
+        503,
+    ),
+    Code(
         "E-SYNC-01",
         "The office cannot be reached.",
         "The line, a firewall, or the office itself; the site goes on and keeps every record.",
