@@ -121,7 +121,7 @@ print_ms = 120000
 take_ms = 120000
 arm_ms = 60000
 pass_ms = 120000
-start_ms = 60000
+start_ms = 120000
 """
 
 
