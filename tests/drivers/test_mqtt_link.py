@@ -348,7 +348,7 @@ def test_a_packet_that_would_fill_the_memory_ends_the_connection(broker: Broker)
         engine.wait_for("back again", lambda: engine.ups == 2)
 
         assert [] == engine.heard
-        assert 1 == len(engine.downs)
+        assert engine.downs  # a broker may try the same packet once more on the new connection
 
 
 def test_a_message_that_is_late_is_not_sent(broker: Broker) -> None:
