@@ -66,11 +66,10 @@ def demo(
     """A real morning on simulated hardware: a site, its office, a broker. Ends when both ends agree."""
     try:
         from gatectl.demo.main import main
-        from gatectl.demo.stage import StageFailed
     except ModuleNotFoundError as missing:
         raise CommandFailed("E-DEMO-01", f"{missing.name} is not installed") from None
-    try:
-        code = main(
+    ctx.exit(
+        main(
             vehicles=vehicles,
             seed=seed,
             speed=speed,
@@ -79,6 +78,4 @@ def demo(
             directory=directory,
             as_json=as_json,
         )
-    except StageFailed as failed:
-        raise CommandFailed("E-DEMO-01", str(failed)) from None
-    ctx.exit(code)
+    )

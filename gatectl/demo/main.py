@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gatectl.cli.errors import CommandFailed
 from gatectl.demo.hardware import SENSE_MS, Plant
 from gatectl.demo.morning import morning
 from gatectl.demo.people import People
@@ -216,7 +217,7 @@ def _folder(directory: Path | None) -> Iterator[Path]:
 def main(
     *, vehicles: int, seed: int, speed: int, kill: int, office_away: float, directory: Path | None, as_json: bool
 ) -> int:
-    """Run the demo; 0 only if the site and the office agree on every ticket and payment."""
+    """Run the demo; 0 only if the site and the office agree on every ticket and payment. Raises CommandFailed."""
     script = Script(
         kills=[(number + 1) / (kill + 1) for number in range(kill)],
         away=(max(0.02, AWAY_FROM - office_away / 2), AWAY_FROM + office_away / 2) if office_away else (2.0, 2.0),
@@ -231,6 +232,8 @@ def main(
             show.begin(demo)
             demo.run(show)
             found = demo.reconcile(show)
+        except StageFailed as failed:
+            raise CommandFailed("E-DEMO-01", str(failed)) from None
         finally:
             show.end()
             demo.close()
