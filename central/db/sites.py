@@ -43,9 +43,12 @@ def add(connection: Connection, site: str, name: str) -> None:
     if not SITE_ID.fullmatch(site):
         raise Refused("bad-site", 422, f"{site!r} is not a site id: letters, digits, dot, dash, underscore; at most 64")
     made = connection.execute(
-        upsert(sites).values(site_id=site, name=name, generation=1).on_conflict_do_nothing(index_elements=["site_id"])
+        upsert(sites)
+        .values(site_id=site, name=name, generation=1)
+        .on_conflict_do_nothing(index_elements=["site_id"])
+        .returning(sites.c.site_id)
     )
-    if made.rowcount == 0:
+    if made.first() is None:
         raise Refused("site-exists", 409, f"{site} exists already")
     connection.execute(insert(feed_counters).values(site_id=site, epoch=1, seq=0))
     _begin(connection, site, 1, "first")

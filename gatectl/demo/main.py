@@ -202,6 +202,8 @@ class Demo:
 @contextmanager
 def _folder(directory: Path | None) -> Iterator[Path]:
     if directory is not None:
+        if (directory / "office").exists():
+            raise CommandFailed("E-DEMO-01", f"{directory} holds an earlier run", action="name a folder of its own")
         directory.mkdir(parents=True, exist_ok=True)
         yield directory.resolve()
         return

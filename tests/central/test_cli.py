@@ -55,6 +55,7 @@ def test_a_site_is_added_enrolled_shown_and_revoked(run, client) -> None:
     ("words", "code", "why"),
     [
         (["site", "add", "no spaces"], 1, "bad-site"),
+        (["site", "add", "north"], 1, "site-exists"),
         (["site", "show", "nowhere"], 1, "unknown-site"),
         (["site", "code", "nowhere"], 1, "unknown-site"),
         (["site", "revoke", "nowhere"], 1, "unknown-site"),
