@@ -2,11 +2,12 @@
 
 Rule 1: what is not appended here never happened, whatever the running site believes.
 Rule 2: a start reads back bytes: every fact is decoded again from what was encoded, and every head is calculated again.
+Rule 3: another disk may stand in for this one: `append` to `clone` are what the world asks of it.
 """
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from gatectl.domain import codec
@@ -15,6 +16,7 @@ from gatectl.domain.facts import Fact
 from gatectl.domain.ids import Moment
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import SpotIndex
+from gatectl.world.ledger import hold
 from sync import chain
 from sync.ports import Position
 from sync.records import Record
@@ -50,30 +52,56 @@ def copied(books: Books, plan: SitePlan) -> Books:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record where it lies: its generation, and the chain's head after it."""
+
+    generation: int
+    record: Record
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A backup: everything that a disk held at one moment. Whatever is done to the disk since, it stays as it is."""
+
+    rows: tuple[Row, ...]
+    pruned: int
+    befores: tuple[tuple[int, int], ...]
+    tip: Position
+    acked: Position
+    folded: int
+    checked: int
+    mirror: Books
+    last_wall_ms: int | None
+
+
 @dataclass(slots=True)
 class Disk:
-    """Satisfies sync.ports.JournalReader. `witness` sees each fact as it becomes durable."""
+    """Satisfies sync.ports.JournalReader, and of SyncStore what the uploader needs. `witness` sees each fact as it becomes
+    durable."""
 
     plan: SitePlan
     witness: Callable[[Fact], None]
     last_wall_ms: int | None = None
-    _rows: list[tuple[Record, bytes]] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
     _pruned: int = 0
+    _befores: dict[int, int] = field(default_factory=lambda: {1: 0})
+    """Generation to how many rows were ever written before its first one."""
     _tip: Position = field(init=False)
     _acked: Position = field(init=False)
     _folded: int = 0
-    _head_before_fold: bytes = field(init=False)
+    """So many of all rows ever written are in the mirror; so many have been found to hold their chain (`_checked`)."""
+    _checked: int = 0
     _mirror: Books = field(init=False)
 
     def __post_init__(self) -> None:
-        start = Position(1, 0, chain.genesis(self.plan.site, 1))
-        self._tip = self._acked = start
-        self._head_before_fold = start.head
+        self._tip = self._acked = Position(1, 0, chain.genesis(self.plan.site, 1))
         self._mirror = new_books(self.plan)
 
     def append(self, facts: Sequence[Stamped]) -> None:
         """One transaction."""
-        seq, head = self._tip.seq, self._tip.head
+        generation, seq, head = self._tip.generation, self._tip.seq, self._tip.head
         for stamped in facts:
             seq += 1
             at, fact = stamped.at, stamped.fact
@@ -89,33 +117,47 @@ class Disk:
                 codec.encode(fact),
             )
             head = chain.link(head, record.header(), record.body)
-            self._rows.append((record, head))
+            self._rows.append(Row(generation, record, head))
             self.last_wall_ms = at.wall_ms
-        self._tip = Position(1, seq, head)
+        self._tip = Position(generation, seq, head)
         for stamped in facts:
             self.witness(stamped.fact)
 
     # -- what a start loads ------------------------------------------------------------------------------------------
 
     def mirror(self) -> Books:
-        """The books by everything that is on the disk, read back from bytes. Asserts that the chain holds."""
-        head = self._head_before_fold
-        for record, stored in self._rows[self._folded - self._pruned :]:
-            head = chain.link(head, record.header(), record.body)
-            assert head == stored, f"the chain breaks at {record.seq}"
-            assert record.seq == self._folded + 1, f"a gap before {record.seq}"
-            self._mirror.fold(codec.decode(record.kind, record.version, record.body))
-            self._folded = record.seq
-        self._head_before_fold = head
+        """The books by everything that is on the disk, read back from bytes. Holds that the chain does."""
+        begin = min(self._folded, self._checked)
+        before = self._rows[begin - self._pruned - 1] if begin > self._pruned else None
+        for number, row in enumerate(self._rows[begin - self._pruned :], begin + 1):
+            if number > self._checked:
+                self._check(row, before)
+                self._checked = number
+            if number > self._folded:
+                self._mirror.fold(codec.decode(row.record.kind, row.record.version, row.record.body))
+                self._folded = number
+            before = row
         self._prune()
         return self._mirror
+
+    def _check(self, row: Row, before: Row | None) -> None:
+        """I3: within a generation no seq is missing and every head follows from the one before."""
+        if before is None or before.generation != row.generation:
+            seq, head = 0, chain.genesis(self.plan.site, row.generation)
+        else:
+            seq, head = before.record.seq, before.head
+        hold(row.record.seq == seq + 1, "seq has no gap in a generation", f"{row.generation}/{row.record.seq}")
+        linked = chain.link(head, row.record.header(), row.record.body)
+        hold(linked == row.head, "the chain of the journal holds", f"{row.generation}/{row.record.seq}")
 
     def load(self) -> Books:
         """Books of their own for a start."""
         return copied(self.mirror(), self.plan)
 
     def _prune(self) -> None:
-        spare = min(self._acked.seq, self._folded) - self._pruned - KEPT_MAX
+        """Acknowledged and folded records, but for the newest KEPT_MAX; at least one stays, to go on from."""
+        acked = self._befores[self._acked.generation] + self._acked.seq
+        spare = min(acked, self._folded, self._checked) - self._pruned - KEPT_MAX
         if spare > KEPT_MAX:
             del self._rows[:spare]
             self._pruned += spare
@@ -128,24 +170,81 @@ class Disk:
     def acked(self) -> Position:
         return self._acked
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many records the office has not acknowledged, whatever their generation."""
+        acked, tip = self._acked, self._tip
+        return self._befores[tip.generation] + tip.seq - self._befores[acked.generation] - acked.seq
+
     def read(self, generation: int, after_seq: int, limit_records: int, limit_bytes: int) -> list[Record]:
-        if generation != 1:
+        if generation not in self._befores:
             return []
         found: list[Record] = []
         size = 0
-        first = max(0, after_seq - self._pruned)
-        for record, _ in self._rows[first : first + limit_records]:
-            size += len(record.to_line()) + 1
-            if found and size > limit_bytes:
+        first = max(0, self._befores[generation] + after_seq - self._pruned)
+        for row in self._rows[first : first + limit_records]:
+            size += len(row.record.to_line()) + 1
+            if row.generation != generation or (found and size > limit_bytes):
                 break
-            found.append(record)
+            found.append(row.record)
         return found
 
     def head_at(self, generation: int, seq: int) -> bytes | None:
-        if generation != 1 or seq > self._tip.seq or (self._pruned and seq <= self._pruned):
+        at = self._befores.get(generation, self._pruned) + seq - self._pruned
+        if at < 0:
             return None
-        return self._rows[seq - self._pruned - 1][1] if seq else chain.genesis(self.plan.site, 1)
+        if seq == 0:
+            return chain.genesis(self.plan.site, generation)
+        row = self._rows[at - 1] if generation in self._befores and 0 < at <= len(self._rows) else None
+        return row.head if row is not None and row.generation == generation else None
 
-    def acknowledge(self, position: Position) -> None:
-        assert position.head == self.head_at(position.generation, position.seq), "an acknowledgement of another journal"
-        self._acked = position
+    def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
+        assert head == self.head_at(generation, seq), "an acknowledgement of another journal"
+        self._acked = Position(generation, seq, head)
+
+    def begin_generation(self, generation: int, reason: str) -> None:  # the reason is the office's to keep
+        """Everything that is not acknowledged gets a place in `generation`, in order, with its old ids and bytes."""
+        assert generation > self._tip.generation, f"generation {generation} after {self._tip.generation}"
+        before = self._befores[self._acked.generation] + self._acked.seq
+        kept = before - self._pruned
+        head = chain.genesis(self.plan.site, generation)
+        moved = self._rows[kept:]
+        del self._rows[kept:]
+        for seq, row in enumerate(moved, 1):
+            record = replace(row.record, seq=seq)
+            head = chain.link(head, record.header(), record.body)
+            self._rows.append(Row(generation, record, head))
+        self._befores = {old: at for old, at in self._befores.items() if old <= self._acked.generation}
+        self._befores[generation] = before
+        self._tip = Position(generation, len(moved), head)
+        self._acked = Position(generation, 0, chain.genesis(self.plan.site, generation))
+        self._checked = min(self._checked, before)
+
+    # -- backups -------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """A backup of this moment."""
+        return Snapshot(
+            tuple(self._rows),
+            self._pruned,
+            tuple(self._befores.items()),
+            self._tip,
+            self._acked,
+            self._folded,
+            self._checked,
+            copied(self._mirror, self.plan),
+            self.last_wall_ms,
+        )
+
+    def restore(self, backup: Snapshot) -> None:
+        """The disk is what it was then. Nobody has it open: the power is off."""
+        self._rows, self._pruned, self._befores = list(backup.rows), backup.pruned, dict(backup.befores)
+        self._tip, self._acked = backup.tip, backup.acked
+        self._folded, self._checked = backup.folded, backup.checked
+        self._mirror, self.last_wall_ms = copied(backup.mirror, self.plan), backup.last_wall_ms
+
+    def clone(self) -> "Disk":
+        """A second disk with the same content; nobody witnesses what is written to it."""
+        made = Disk(self.plan, lambda _: None)
+        made.restore(self.snapshot())
+        return made

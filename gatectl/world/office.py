@@ -181,7 +181,7 @@ class Uplink:
 
     @property
     def lag(self) -> int:
-        return self.disk.position().seq - self.disk.acked().seq
+        return self.disk.unacknowledged
 
     def _sleep_until(self, at_ms: int) -> None:
         if self._wake_at_ms is None or at_ms < self._wake_at_ms:
@@ -207,7 +207,7 @@ class Uplink:
                 return
             hold(not isinstance(step, Begin), "histories never part", str(step))
             if isinstance(step, Acknowledge):
-                self.disk.acknowledge(step.position)
+                self.disk.acknowledge(step.position.generation, step.position.seq, step.position.head)
                 the_office_holds_a_prefix(self.disk, self.road.office)
                 self.machine.stored()
 
