@@ -6,7 +6,7 @@ Rule 3: faults are switches (`mode`, `lost`, `quirks`); a quirk is used up by th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
@@ -74,12 +74,18 @@ class Site:
     post: Callable[[Event], None]
     life: Callable[[], int]
     mono_ms: Callable[[], int]
+    shared: "dict[str, list[LaneDevices]]" = field(default_factory=dict)
+    """Device to the lanes that it plays a role in."""
 
 
 class LaneDevices:
-    """Satisfies gatectl.world.lanes.Hardware for one lane, and performs the lane's effects."""
+    """Satisfies gatectl.world.lanes.Hardware for one lane, and performs the lane's effects.
 
-    def __init__(self, site: Site, plan: LanePlan) -> None:
+    `wired` is role to device as in a site file, and a role that is not in it does not exist; without it the lane has
+    everything, on devices of its own.
+    """
+
+    def __init__(self, site: Site, plan: LanePlan, wired: Mapping[str, str] | None = None) -> None:
         self.site = site
         self.plan = plan
         self.lane: LaneId = plan.lane
@@ -90,9 +96,12 @@ class LaneDevices:
         self.printer = Printer()
         self.broken = self.door = self.fire = False
         self.lost: set[str] = set()
-        """Names of devices that are away: io, printer, reader, terminal."""
+        """Names of devices that are away."""
         self.quirks: dict[str, str] = {}
         self.shown = ""
+        self.device_of = dict(wired) if wired is not None else self._devices_of_its_own()
+        for device in self.roles():
+            site.shared.setdefault(device, []).append(self)
         self.truth = LaneTruth(
             site.kernel,
             plan.lane,
@@ -107,17 +116,24 @@ class LaneDevices:
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
+    def _devices_of_its_own(self) -> dict[str, str]:
+        """An I/O module with every contact, and whatever else the plan says."""
+        io = ["open", "close", "stop", *self.loops, *self.limits, "button", "broken", "door", "fire", "display"]
+        whole = {"printer": self.plan.has_printer, "reader": self.plan.has_reader, "terminal": self.plan.has_terminal}
+        return dict.fromkeys(io, f"io-{self.lane}") | {
+            role: f"{role}-{self.lane}" for role, there in whole.items() if there
+        }
+
     def roles(self) -> dict[str, tuple[str, ...]]:
         """Device to the roles it plays in this lane."""
-        io = ("open", "close", *self.loops)
-        found: dict[str, tuple[str, ...]] = {"io": (*io, "arm_up", "arm_down") if self.truth.has_limits else io}
-        if self.plan.has_printer:
-            found["printer"] = ("printer",)
-        if self.plan.has_reader:
-            found["reader"] = ("reader",)
-        if self.plan.has_terminal:
-            found["terminal"] = ("terminal",)
+        found: dict[str, tuple[str, ...]] = {}
+        for role, device in self.device_of.items():
+            found[device] = (*found.get(device, ()), role)
         return found
+
+    def away(self, role: str) -> bool:
+        """Whether the device behind a role is lost, or there is none."""
+        return self.device_of.get(role) is None or self.device_of[role] in self.lost
 
     def say(self, happened: inputs.Input) -> None:
         self.site.post(LaneInput(self.lane, happened))
@@ -134,19 +150,25 @@ class LaneDevices:
     def lose(self, device: str, why: str) -> None:
         """A device goes away."""
         if device not in self.lost:
-            self.lost.add(device)
+            for each in self.site.shared[device]:
+                each.lost.add(device)
             self._went(device, up=False, why=why)
 
     def restore(self, device: str) -> None:
         """A device is back, and tells everything anew."""
         if device in self.lost:
-            self.lost.discard(device)
-            self._went(device, up=True, why="")
-            self.tell_everything(device)
+            for each in self.site.shared[device]:
+                each.lost.discard(device)
+            self._back(device)
+
+    def _back(self, device: str) -> None:
+        self._went(device, up=True, why="")
+        for each in self.site.shared[device]:
+            each.tell_everything(device)
 
     def _went(self, device: str, *, up: bool, why: str) -> None:
-        roles = self.roles()[device]
-        self.site.post(DeviceWent(f"{device}-{self.lane}", up, why, ((self.lane, roles),)))
+        lanes = tuple((each.lane, each.roles()[device]) for each in self.site.shared[device])
+        self.site.post(DeviceWent(device, up, why, lanes))
 
     def started(self) -> None:
         """The daemon is up: its drivers find the devices, one after the other."""
@@ -154,33 +176,38 @@ class LaneDevices:
         self._due.clear()
         life = self.site.life()
         for device in self.roles():
-            self.site.kernel.after(self.site.rng.randint(50, 600), self._finding(device, life))
+            if self.site.shared[device][0] is self:
+                self.site.kernel.after(self.site.rng.randint(50, 600), self._finding(device, life))
 
     def _finding(self, device: str, life: int) -> Callable[[], None]:
         def found() -> None:
-            if life == self.site.life():
-                self._went(device, up=device not in self.lost, why="not there")
-                self.tell_everything(device)
+            if life != self.site.life():
+                return
+            if device in self.lost:
+                self._went(device, up=False, why="not there")
+            else:
+                self._back(device)
 
         return found
 
     def tell_everything(self, device: str) -> None:
         if device in self.lost:
             return
-        if device == "io":
-            self._told.clear()
-            for what in (*self.loops, *(["arm"] if self.truth.has_limits else [])):
+        mine = self.roles()[device]
+        for what in (*self.loops, *(["arm"] if self.truth.has_limits else [])):
+            if what in mine or (what == "arm" and not set(self.limits).isdisjoint(mine)):
+                self._told.pop(what, None)
                 self._soon(what)
-            self.say(inputs.ArmBroke(self.broken))
-            self.say(inputs.DoorMoved(self.door))
-            self.say(inputs.FireChanged(self.fire))
-        elif device == "printer":
+        for contact, said in _CONTACT.items():
+            if contact in mine:
+                self.say(said(getattr(self, contact)))
+        if "printer" in mine:
             self.say(self.printer.status(online=True))
-        elif device == "terminal":
+        if "terminal" in mine:
             self.say(inputs.TerminalChanged(True))
 
     def tell_printer(self) -> None:
-        if "printer" not in self.lost:
+        if not self.away("printer"):
             self.say(self.printer.status(online=True))
 
     # -- inputs --------------------------------------------------------------------------------------------------------
@@ -210,7 +237,7 @@ class LaneDevices:
         elif role in self.limits:
             self.limits[role] = on
             self._soon("arm")
-        elif role == "button" and on and "io" not in self.lost:
+        elif role == "button" and on and not self.away("button"):
             self.say_later(self._sense_ms(), inputs.ButtonPressed())
 
     def set_mode(self, loop: str, mode: str) -> None:
@@ -221,7 +248,7 @@ class LaneDevices:
     def set_contact(self, name: str, on: bool) -> None:
         """The contacts that are no loops: broken, door, fire."""
         setattr(self, name, on)
-        if "io" not in self.lost:
+        if not self.away(name):
             self.say(_CONTACT[name](on))
 
     def _sense_ms(self) -> int:
@@ -235,7 +262,7 @@ class LaneDevices:
 
     def _report(self, what: str) -> None:
         self._due.discard(what)
-        if "io" in self.lost:
+        if any(self.away(role) for role in (self.limits if what == "arm" else (what,))):
             return
         happened = self._arm() if what == "arm" else _LOOP[what](self.loops[what].reading())
         if self._told.get(what) != happened:
@@ -256,7 +283,7 @@ class LaneDevices:
         if paper is None:
             return None
         self.truth.mouth_changed(False)
-        if self.plan.has_mouth and "printer" not in self.lost and self.quirk("pull") != "unseen":
+        if self.plan.has_mouth and not self.away("printer") and self.quirk("pull") != "unseen":
             self.say_later(PULL_MS, inputs.TicketPulled(paper.job))
         return paper
 
@@ -265,7 +292,7 @@ class LaneDevices:
         return paper.code if paper else None
 
     def read_code(self, lane: str, code: str) -> None:
-        if "reader" not in self.lost:
+        if not self.away("reader"):
             self.say_later(200, inputs.CodeWasRead(code))
 
     # -- effects -------------------------------------------------------------------------------------------------------
@@ -285,7 +312,7 @@ class LaneDevices:
         if not died and effect.deadline_mono_ms < self.site.mono_ms():
             self.say(inputs.ArmAnswered(effect.vend, verb, "refused", "expired"))
             return
-        if "io" in self.lost:
+        if self.away(verb):
             if not died:
                 self.say(inputs.ArmAnswered(effect.vend, verb, "refused", "device lost"))
             return
@@ -307,7 +334,7 @@ class LaneDevices:
 
     def print_ticket(self, effect: fx.PrintTicket) -> None:
         printer, job = self.printer, effect.job
-        why = "lost" if "printer" in self.lost else "out" if printer.out else "jam" if printer.jam else ""
+        why = "lost" if self.away("printer") else "out" if printer.out else "jam" if printer.jam else ""
         if why or printer.mouth is not None:
             self.say_later(50, inputs.PrintFailed(job, why or "mouth not empty", maybe=False))
             return
@@ -320,7 +347,7 @@ class LaneDevices:
     def _printed(self, effect: fx.PrintTicket, quirk: str, life: int) -> None:
         """`quirk`: vanished (no paper, no word), silent (paper, no word), jam, late, disordered (words doubled and swapped)."""
         heard = life == self.site.life()
-        if quirk == "vanished" or "printer" in self.lost or (not heard and self.site.rng.random() < 0.5):
+        if quirk == "vanished" or self.away("printer") or (not heard and self.site.rng.random() < 0.5):
             return
         if quirk == "jam":
             self.printer.jam = True
@@ -344,14 +371,15 @@ class LaneDevices:
 
     def _retracted(self, job: JobId) -> None:
         paper = self.printer.mouth
-        if paper is None or paper.job != job or "printer" in self.lost:
+        if paper is None or paper.job != job or self.away("printer"):
             return
         self.printer.mouth = None
         self.say(inputs.TicketRetracted(job))
         self.truth.mouth_changed(False)
 
     def show(self, effect: fx.ShowText) -> None:
-        self.shown = effect.text
+        if not self.away("display"):
+            self.shown = effect.text
 
     def ignore(self, effect: fx.Effect) -> None:
         """Receipts: nobody in this world reads them."""

@@ -28,7 +28,7 @@ class Terminal:
     """What was taken from drivers and is not in the journal yet: the simulation strikes it out."""
 
     def authorise(self, effect: fx.Authorise) -> None:
-        if "terminal" in self.devices.lost:
+        if self.devices.away("terminal"):
             self.devices.say_later(50, TerminalAnswered(effect.payment, "cancelled", why="refused"))
             return
         assert effect.payment not in self.ledger, f"{effect.payment} was asked for twice"
@@ -59,12 +59,12 @@ class Terminal:
         self.devices.site.kernel.after(delay_ms, lambda: self._say(payment))
 
     def _say(self, payment: PaymentId) -> None:
-        if "terminal" not in self.devices.lost:
+        if not self.devices.away("terminal"):
             outcome = self.ledger.get(payment) or "unknown"
             self.devices.say(TerminalAnswered(payment, outcome, auth_code="A1", terminal_ref="sim"))
 
     def cancel(self, effect: fx.CancelPayment) -> None:
-        if "terminal" not in self.devices.lost and self.ledger.get(effect.payment) == "":
+        if not self.devices.away("terminal") and self.ledger.get(effect.payment) == "":
             self.ledger[effect.payment] = "cancelled"
             self._answer(effect.payment, ASK_MS)
 
