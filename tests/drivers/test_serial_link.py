@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from drivers.api import ORDERS_WAITING_MAX, Health, OptionFault, Order, Outcome, PortSpec, Result, SerialTurn, Show
-from drivers.links.serial_link import WRITE_WAITING_BYTES_MAX, SerialBus, open_port
+from drivers.links.serial_core import WRITE_WAITING_BYTES_MAX
+from drivers.links.serial_link import SerialBus, open_port
 from drivers.options import LineOptions, read_line
 from drivers.sim.contract import Witness
 from drivers.sim.pty import Cable, PtyPeer
