@@ -6,11 +6,11 @@ Rule 3: taking the ticket is the grant. The number is used up before anything pr
 Rule 4: a vehicle that was granted and could not pass keeps its grant while it stands there; a new press is a new vend.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from gatectl.domain.effects import PrintTicket, RetractTicket
 from gatectl.domain.facts import LaneFault, TicketTaken, TicketVoided, VoidReason
+from gatectl.domain.frozen import replace
 from gatectl.domain.ids import JobId
 from gatectl.domain.lane import (
     ButtonPressed,

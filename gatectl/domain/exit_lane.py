@@ -5,10 +5,10 @@ Rule 2: a ticket is spent in the step that intends the vend, and good again if t
 Rule 3: an exit does not trap: what it cannot see (a loop, an arm that stays up) makes a record unverified, not a driver wait.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from gatectl.domain.facts import LaneFault, TicketSpent
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import (
     ButtonPressed,
     CodeWasRead,

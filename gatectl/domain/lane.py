@@ -385,7 +385,7 @@ class Phase(StrEnum):
     OUT_OF_SERVICE = "out-of-service"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # copied often: gatectl.domain.frozen
 class Lane:
     """One lane's whole state. Lost at a restart, on purpose: what must survive is a fact."""
 

@@ -6,11 +6,11 @@ Rule 3: fire is a latch, and outranks everything; a hold by a person outranks th
 outranks a lock, because what it lets through must be recorded and it must come down by the rule.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from gatectl.domain.effects import ShowText
 from gatectl.domain.facts import Irregularity, LaneFault
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import (
     Arm,
     ArmBroke,

@@ -5,7 +5,6 @@ Rule 2: fire opens, latches, stops ticketing, and ends by a named person after t
 Rule 3: while starting nothing moves, not even by hand; the answer says so.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from gatectl.domain.effects import CancelPayment, Reply, RetractTicket
@@ -17,6 +16,7 @@ from gatectl.domain.facts import (
     TicketVoided,
     VoidReason,
 )
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import Arm, FireChanged, Hand, HandCommanded, LaneKind, Phase
 from gatectl.domain.lane_common import FIRE, HELD, LOCKED, NORMAL, RESTING, has_limits, settle, show
 from gatectl.domain.lane_moves import pulse_open, start_closing, vend

@@ -6,8 +6,6 @@ Rule 2: `_close` is the only place that asks for a closing, and it asserts that 
 Rule 3: an order that may have acted is never repeated: the limit switches are read back, or the outcome is unknown.
 """
 
-from dataclasses import replace
-
 from gatectl.domain.effects import CloseArm, OpenArm
 from gatectl.domain.facts import (
     Irregularity,
@@ -19,6 +17,7 @@ from gatectl.domain.facts import (
     VendIntended,
     VendUnknown,
 )
+from gatectl.domain.frozen import replace
 from gatectl.domain.ids import TicketNumber, VendId
 from gatectl.domain.lane import Arm, Lane, LaneKind, Phase, Trust
 from gatectl.domain.lane_common import (

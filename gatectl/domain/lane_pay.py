@@ -5,11 +5,11 @@ Rule 2: an approval is recorded whenever it comes, also when the vehicle has gon
 Rule 3: what the terminal has not answered stays pending and is asked for again; no answer is no failure.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, QueryPayment
 from gatectl.domain.facts import CodeRefused, LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
+from gatectl.domain.frozen import replace
 from gatectl.domain.ids import JobId, PaymentId, TicketNumber
 from gatectl.domain.lane import DeadlinePassed, PaidElsewhere, Phase, Price, TerminalAnswered
 from gatectl.domain.lane_common import STATION_FAILED, settle, show

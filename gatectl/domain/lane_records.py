@@ -5,8 +5,6 @@ Rule 2: a vehicle that is in without a ticket gets a number for its stay, so tha
 Rule 3: counts are facts and nothing else; what was committed wrongly is compensated, never deleted.
 """
 
-from dataclasses import replace
-
 from gatectl.domain.facts import (
     EntryReversed,
     Irregularity,
@@ -20,6 +18,7 @@ from gatectl.domain.facts import (
     VendClosed,
     VoidReason,
 )
+from gatectl.domain.frozen import replace
 from gatectl.domain.ids import TicketNumber, VendId
 from gatectl.domain.lane import LaneKind, Phase, TicketOffer
 from gatectl.domain.passage import restarted

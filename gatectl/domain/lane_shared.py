@@ -4,11 +4,11 @@ A kind's table is `shared_rows()` and its own rows; a pair that the kind decides
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, get_args
 
 from gatectl.domain.effects import QueryPayment
 from gatectl.domain.facts import Irregularity, LaneFault, VendFailed, VendUnknown
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import (
     Arm,
     ArmAnswered,

@@ -8,9 +8,8 @@ Rule 3: a start ends when everything that matters has been read and is trusted, 
 what is missing.
 """
 
-from dataclasses import replace
-
 from gatectl.domain.facts import LaneFault, TicketReturned, TicketVoided, VendUnknown, VoidReason
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import (
     Arm,
     ArmBroke,

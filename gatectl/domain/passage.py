@@ -10,9 +10,11 @@ Rule 2: one observation lets at most one vehicle through: when the second one is
 Rule 3: a gap no longer than `gap_ms` is the gap between a vehicle and its trailer. Loops see close vehicles as one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from gatectl.domain.frozen import replace
 
 
 class Move(Enum):
@@ -23,7 +25,7 @@ class Move(Enum):
     BACKWARD = "backward"  # a vehicle came from inside and stands on the arming loop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # copied often: gatectl.domain.frozen
 class Track:
     """`a`, `b`, `c` are the last trusted readings; times are monotonic milliseconds."""
 

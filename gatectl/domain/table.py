@@ -7,11 +7,12 @@ starting, an arm opens only with its intent recorded in the same step, and close
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar, get_args
 
 from gatectl.domain.effects import CloseArm, Effect, OpenArm, StopArm
 from gatectl.domain.facts import Fact, LaneCleared, LaneFault, LaneFaulted, VendIntended
+from gatectl.domain.frozen import replace
 from gatectl.domain.lane import DeadlinePassed, Input, Lane, Layout, Phase, Step, Timing, View
 
 Kind = type
