@@ -1,11 +1,45 @@
-"""The thread that drives the upload machine: asks the office, writes through the store, sleeps until there is news."""
+"""The uploader's loop, and the thread that runs it: asks the office, writes through the store, sleeps until there is news.
+
+Rule 1: the order of things is `drive`'s alone. A thread performs what it yields by blocking, the simulated world by letting
+        simulated time pass; neither has an order of its own.
+Rule 2: the wake-up is cleared before the machine asks the journal. The other way round a commit that falls in between is
+        not seen until the next one, or until the quiet greeting.
+"""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Protocol
 
-from sync.ports import Clock, Office, StoreStopped, SyncStore
+from sync.ports import Answer, Clock, Office, StoreStopped, SyncStore, Unreachable
 from sync.status import UploadStatus
-from sync.upload import Acknowledge, Begin, Send, UploaderMachine, Wait
+from sync.upload import Acknowledge, Begin, Send, Step, UploaderMachine, Wait
+
+
+class News(Protocol):
+    """Set by whoever commits. A threading.Event is one."""
+
+    def clear(self) -> None: ...
+
+
+Driving = Generator[Step | None, Answer | Unreachable | None, None]
+
+
+def drive(machine: UploaderMachine, news: News, now_ms: Callable[[], int]) -> Driving:
+    """Yields, by turns for ever, a step to perform and, once the machine knows its outcome, None: a moment to look at it.
+
+    Send wants the answer sent back; Acknowledge and Begin are to be committed; Wait is over at its time or when `news` is
+    set, at once if it was set since the step was yielded.
+    """
+    while True:
+        news.clear()
+        step = machine.step(now_ms())
+        said = yield step
+        if isinstance(step, Send):
+            assert said is not None, "a question without an answer"
+            machine.answered(said, now_ms())
+        elif not isinstance(step, Wait):
+            machine.stored()
+        yield None
 
 
 class Uploader:
@@ -28,6 +62,7 @@ class Uploader:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
+        self._steps = drive(machine, self._wake, clock.monotonic_ms)
         self._status = machine.status(clock.monotonic_ms())
 
     def start(self) -> None:
@@ -60,26 +95,27 @@ class Uploader:
             self._on_crash(error)
 
     def turn(self) -> None:
-        """One step. The wake-up is cleared before the journal is asked, so a commit in between is never missed."""
-        self._wake.clear()
-        step = self._machine.step(self._clock.monotonic_ms())
+        """One step."""
+        step = next(self._steps)
+        assert step is not None
+        self._steps.send(self._perform(step))
+        if not isinstance(step, Wait):
+            self._publish()
+
+    def _perform(self, step: Step) -> Answer | Unreachable | None:
         match step:
             case Send(request):
-                answer = self._office.ask(request)
-                self._machine.answered(answer, self._clock.monotonic_ms())
+                return self._office.ask(request)
             case Acknowledge(position):
                 self._store.acknowledge(position.generation, position.seq, position.head)
-                self._machine.stored()
             case Begin(generation, reason):
                 self._store.begin_generation(generation, reason)
-                self._machine.stored()
             case Wait(until_ms):
                 self._publish()
                 if not self._stopping.is_set():
                     left_s = (until_ms - self._clock.monotonic_ms()) / 1_000
                     self._clock.wait(self._wake, max(0.0, left_s))
-                return
-        self._publish()
+        return None
 
     def _publish(self) -> None:
         if self._machine.rewinds > self._rewinds:
