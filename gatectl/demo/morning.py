@@ -1,21 +1,20 @@
 """A real morning's demand for the demo: when vehicles come, how long they stay, how they behave.
 
-The curve is the occupancy of a Birmingham car park on a Saturday (data/, source and licence in the file): the net growth
+The curve is the occupancy of a Birmingham car park on a Saturday (source and licence: gatectl.world.birmingham): the net growth
 between two readings is the least that a gate must have let in. The demo takes the shape of that curve from 08:00 to 14:41 and
 squeezes it, so that its lanes work near capacity; `squeezed` says how much.
 """
 
-import csv
 import random
 from bisect import bisect
-from datetime import datetime
-from importlib.resources import files
-from itertools import accumulate, pairwise
+from datetime import date
+from itertools import accumulate
 from typing import Final
 
+from gatectl.world import birmingham
 from gatectl.world.street import Manner, Pays, Vehicle
 
-DATA: Final = "data/birmingham-2016-11-26.csv"
+SATURDAY: Final = ("BHMBCCMKT01", date(2016, 11, 26))
 SECONDS_PER_VEHICLE: Final = 6.0
 """Three entry lanes take a vehicle each every 15 to 20 s: this keeps them busy without a queue that never ends."""
 WINDOW_S_MIN: Final = 300
@@ -24,18 +23,11 @@ BACKS_OUT_AFTER: Final = 0.02
 PAYS_AT_CASHIER: Final = 0.35
 
 
-def readings() -> list[tuple[datetime, int]]:
-    """The observed occupancy, oldest first."""
-    text = (files("gatectl.demo") / DATA).read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return [(datetime.fromisoformat(row["observed_at"]), int(row["occupancy"])) for row in csv.DictReader(lines)]
-
-
 def arrivals() -> list[tuple[float, int]]:
     """(end of the interval in seconds from the first reading, vehicles that must have come in it), while it grows."""
-    first = readings()[0][0]
-    grown = [((later - first).total_seconds(), after - before) for (_, before), (later, after) in pairwise(readings())]
-    return [(end_s, more) for end_s, more in grown if more > 0]
+    day = birmingham.day(*SATURDAY)
+    first_ms = day.readings[0][0]
+    return [((end_ms - first_ms) / 1000, more) for _, end_ms, more in day.changes() if more > 0]
 
 
 def morning(vehicles: int, rng: random.Random) -> tuple[list[Vehicle], float]:

@@ -13,6 +13,7 @@ from gatectl.domain.events import CountCorrected, OfficeCommanded, TariffReceive
 from gatectl.domain.ids import TimeQuality
 from gatectl.domain.lane import Hand
 from gatectl.domain.tariffs import to_body
+from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
@@ -27,10 +28,9 @@ Mending = Generator[int | Until, bool, None]
 
 @dataclass(slots=True)
 class Faults:
-    """`per_hour` faults begin in an hour, on average. `cut` takes the power, `boot` gives it back."""
+    """What one fault can reach, and its own chance. `cut` takes the power, `boot` gives it back."""
 
     kernel: Kernel
-    rng: Random
     devices: list[LaneDevices]
     daemon: Daemon
     clock: WallClock
@@ -38,34 +38,9 @@ class Faults:
     desk: Desk
     cut: Callable[[], None]
     boot: Callable[[], None]
-    per_hour: float
-    kinds: tuple[str, ...]
-    active: bool = True
-    counts: dict[str, int] = field(default_factory=dict)
-    busy: set[str] = field(default_factory=set)
-    """What is broken now, as "fault lane", so that nothing breaks twice at once."""
-
-    @property
-    def begun(self) -> int:
-        return sum(self.counts.values())
-
-    def weather(self) -> Process:
-        """Faults come as they come."""
-        while self.active:
-            yield max(100, int(self.rng.expovariate(self.per_hour / 3_600_000)))
-            if self.active:
-                self.kernel.start(self._one(self.rng.choice(self.kinds)))
-
-    def _one(self, name: str) -> Process:
-        fault = FAULTS[name]
-        lane = self.rng.choice(self.devices)
-        key = f"{name} {lane.lane if name not in SITE_WIDE else ''}"
-        if key in self.busy:
-            return
-        self.busy.add(key)
-        self.counts[name] = self.counts.get(name, 0) + 1
-        yield from fault(self, lane)
-        self.busy.discard(key)
+    rng: Random
+    n: int = 0
+    """Which fault of the run this is."""
 
     def minutes(self, least: float, most: float) -> int:
         return int(self.rng.uniform(least, most) * MINUTE_MS)
@@ -167,7 +142,7 @@ class Faults:
 
     def office_has_a_word(self, lane: LaneDevices) -> Mending:
         """A live command, in time or not; a tariff, good or not."""
-        n = self.counts["office-word"]
+        n = self.n
         now_ms = self.daemon.now().mono_ms
         hand = self.rng.choice([Hand.OPEN, Hand.CLOSE, Hand.HOLD, Hand.RELEASE])
         deadline_ms = now_ms + self.rng.choice([-1_000, 20_000])
@@ -271,3 +246,47 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "office": Faults.office_is_away,
 }
 SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "office"})
+
+
+@dataclass(slots=True)
+class Weather:
+    """`per_hour` faults begin in an hour, on average. The nth of a seed is the same one whichever others are left out."""
+
+    world: Faults
+    seed: int
+    per_hour: float
+    kinds: tuple[str, ...]
+    chosen: Chosen = ALL
+    active: bool = True
+    drawn: int = 0
+    """Faults that came up so far, left out or not."""
+    counts: dict[str, int] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
+    """What is broken now, as "fault lane", so that nothing breaks twice at once."""
+    began: Callable[[int, str, str], None] = lambda *_: None
+
+    @property
+    def begun(self) -> int:
+        return sum(self.counts.values())
+
+    def run(self) -> Process:
+        """Faults come as they come."""
+        rng = stream("weather", self.seed)
+        while self.active:
+            yield max(100, int(rng.expovariate(self.per_hour / 3_600_000)))
+            if self.active:
+                self.drawn += 1
+                if self.drawn in self.chosen:
+                    self.world.kernel.start(self._one(self.drawn))
+
+    def _one(self, n: int) -> Process:
+        rng = stream("fault", self.seed, n)
+        name, lane = rng.choice(self.kinds), rng.choice(self.world.devices)
+        key = f"{name} {lane.lane if name not in SITE_WIDE else ''}"
+        if key in self.busy:
+            return
+        self.busy.add(key)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.began(n, name, lane.lane)
+        yield from FAULTS[name](replace(self.world, rng=rng, n=n), lane)
+        self.busy.discard(key)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
+from gatectl.world.chance import ALL, Chosen, stream
+from gatectl.world.demand import Demand
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Paper
 from gatectl.world.kernel import Kernel, Process, Until
@@ -20,10 +22,6 @@ PRESSES_MAX: Final = 5
 HELPS_MAX: Final = 8
 PATIENCE_MS: Final = 45_000
 FOREVER_MS: Final = 3_600_000
-HOURLY: Final = (1, 1, 1, 1, 2, 4, 10, 20, 26, 22, 18, 18, 20, 20, 18, 18, 20, 24, 20, 12, 8, 5, 3, 2)
-"""Arrivals in each hour of the day, for one entry lane of a busy garage."""
-STARTS_AT_H: Final = 5
-
 Doing = Generator[int | Until, bool, bool]
 """A part of a process that ends with whether it went well."""
 
@@ -70,8 +68,9 @@ EXIT_MANNERS: Final = (
 
 @dataclass(slots=True, eq=False)
 class Vehicle:
-    """One vehicle on its way through the site."""
+    """One vehicle on its way through the site, and its driver's own chance."""
 
+    rng: Random
     entry: Manner
     exit: Manner
     stays_ms: int
@@ -85,13 +84,16 @@ class Motorists:
     """`oddity`: the share of drivers who do not do the plain thing. `open`: vehicles still come."""
 
     kernel: Kernel
-    rng: Random
+    seed: int
     entries: list[LaneDevices]
     exits: list[LaneDevices]
     desk: Desk
     oddity: float
     card: Callable[[LaneDevices, bool], None]
-    rate: float = 1.0
+    demand: Demand
+    chosen: Chosen = ALL
+    drawn: int = 0
+    """Drivers that came up so far, left out or not."""
     open: bool = True
     inside: int = 0
     """Vehicles that are truly inside."""
@@ -105,20 +107,24 @@ class Motorists:
         self.counts[what] = self.counts.get(what, 0) + 1
 
     def arrivals(self) -> Process:
-        """Vehicles come by the hour of the day."""
+        """Vehicles come as the demand says. The nth is the same one whichever others are left out."""
+        rng = stream("arrivals", self.seed)
         while self.open:
-            hour = (self.kernel.now_ms // 3_600_000 + STARTS_AT_H) % 24
-            per_hour = HOURLY[hour] * len(self.entries) * self.rate
-            yield max(1_000, int(self.rng.expovariate(per_hour / 3_600_000)))
-            if self.open:
-                self.kernel.start(self.visit(self.any_vehicle()))
+            until_ms, per_hour = self.demand.rate(self.kernel.now_ms)
+            left_ms = until_ms - self.kernel.now_ms
+            gap_ms = max(1_000, int(rng.expovariate(per_hour / 3_600_000))) if per_hour else left_ms
+            yield min(gap_ms, left_ms)
+            if self.open and gap_ms < left_ms:
+                self.drawn += 1
+                if self.drawn in self.chosen:
+                    self.kernel.start(self.visit(self.any_vehicle(self.drawn)))
 
-    def any_vehicle(self) -> Vehicle:
-        rng = self.rng
+    def any_vehicle(self, n: int) -> Vehicle:
+        rng = stream("driver", self.seed, n)
         entry = rng.choice(ENTRY_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         exit_ = rng.choice(EXIT_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
-        stays_ms = min(16 * 3_600_000, int(rng.lognormvariate(8.6, 1.0) * 1_000))
-        return Vehicle(entry, exit_, stays_ms, prepays=rng.random() < 0.4)
+        stays_ms = self.demand.stays_ms(rng, self.kernel.now_ms)
+        return Vehicle(rng, entry, exit_, stays_ms, prepays=rng.random() < 0.4)
 
     def visit(self, vehicle: Vehicle) -> Process:
         lane = min(self.entries, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
@@ -140,11 +146,12 @@ class Motorists:
             gone = yield from self._leave(lane, vehicle)
             if gone:
                 return
-            yield self.rng.randint(60_000, 600_000)
+            yield vehicle.rng.randint(60_000, 600_000)
 
     def probe(self, entry: LaneDevices, exit_: LaneDevices, done: Callable[[], None]) -> Process:
         """A plain vehicle, in by one lane and out by the other."""
-        vehicle = Vehicle(Manner.PLAIN, Manner.PLAIN, 20 * 60_000, prepays=False)
+        rng = stream(f"probe {entry.lane}", self.seed)
+        vehicle = Vehicle(rng, Manner.PLAIN, Manner.PLAIN, 20 * 60_000, prepays=False)
         yield from self._queue(entry.truth, vehicle)
         if not (yield from self._enter(entry, vehicle)):
             return
@@ -169,13 +176,13 @@ class Motorists:
 
     def _enter(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
         truth = lane.truth
-        yield self.rng.randint(1_500, 4_000)
+        yield vehicle.rng.randint(1_500, 4_000)
         truth.stand("arming")
-        yield self.rng.randint(1_000, 3_000)
+        yield vehicle.rng.randint(1_000, 3_000)
         if not (yield from self._get_in(lane, vehicle)):
             yield from self._back_off(truth)
             return False
-        passed = yield from self._drive(lane, vehicle.entry)
+        passed = yield from self._drive(lane, vehicle, vehicle.entry)
         if passed:
             self.inside += 1
             self._served(lane)
@@ -226,9 +233,9 @@ class Motorists:
                 yield 40_000
                 continue
             if vehicle.entry is Manner.TAKES_LATE:
-                yield self.rng.randint(17_000, 23_000)
+                yield vehicle.rng.randint(17_000, 23_000)
             else:
-                yield self.rng.randint(600, 3_000)
+                yield vehicle.rng.randint(600, 3_000)
             vehicle.paper = lane.pull()
             if vehicle.paper is not None:
                 return True
@@ -245,9 +252,9 @@ class Motorists:
     def _leave(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
         truth = lane.truth
         self.card(lane, vehicle.exit is not Manner.NO_CARD)
-        yield self.rng.randint(1_500, 4_000)
+        yield vehicle.rng.randint(1_500, 4_000)
         truth.stand("arming")
-        yield self.rng.randint(1_000, 3_000)
+        yield vehicle.rng.randint(1_000, 3_000)
         if vehicle.exit is Manner.FOREIGN:
             lane.read_code(lane.lane, "NOT A TICKET OF THIS SITE")
             yield 4_000
@@ -261,7 +268,7 @@ class Motorists:
             vehicle.exit = Manner.PLAIN
             yield from self._back_off(truth)
             return False
-        passed = yield from self._drive(lane, vehicle.exit)
+        passed = yield from self._drive(lane, vehicle, vehicle.exit)
         if passed:
             self.inside -= 1
             self.used = vehicle.paper
@@ -306,15 +313,15 @@ class Motorists:
     def _served(self, lane: LaneDevices) -> None:
         self.served[lane.lane] = self.served.get(lane.lane, 0) + 1
 
-    def _drive(self, lane: LaneDevices, manner: Manner) -> Doing:
+    def _drive(self, lane: LaneDevices, vehicle: Vehicle, manner: Manner) -> Doing:
         """From the arming loop to behind the arm; False when the vehicle is back on the street it came from."""
         truth = lane.truth
-        yield self.rng.randint(600, 1_500)
+        yield vehicle.rng.randint(600, 1_500)
         truth.stand("closing")
-        yield self.rng.randint(700, 1_500)
+        yield vehicle.rng.randint(700, 1_500)
         if manner is Manner.REVERSES:
             truth.leave("closing")
-            yield self.rng.randint(2_000, 4_000)
+            yield vehicle.rng.randint(2_000, 4_000)
             truth.leave("arming")
             yield 8_000
             self.count("reversed")
@@ -325,13 +332,13 @@ class Motorists:
             truth.stand("arming")
             yield 900
             truth.leave("arming")
-        yield self.rng.randint(700, 1_500)
+        yield vehicle.rng.randint(700, 1_500)
         if truth.has_reset:
             truth.stand("reset")
             yield 600
         truth.leave("closing")
         if manner is Manner.COMES_BACK:
-            return (yield from self._come_back(truth))
+            return (yield from self._come_back(truth, vehicle))
         if truth.has_reset:
             yield 700
             truth.leave("reset")
@@ -340,9 +347,9 @@ class Motorists:
         yield 1_500
         return True
 
-    def _come_back(self, truth: LaneTruth) -> Doing:
+    def _come_back(self, truth: LaneTruth, vehicle: Vehicle) -> Doing:
         """Through, and out again over the entry before the arm is down: it takes a while to find the reverse gear."""
-        yield self.rng.randint(1_800, 2_400)
+        yield vehicle.rng.randint(1_800, 2_400)
         if truth.arm.height < 300 and not truth.boom_off:
             if truth.has_reset:
                 truth.leave("reset")

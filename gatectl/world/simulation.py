@@ -6,7 +6,7 @@ One seed is one run: the same seed gives the same journal head. Nothing here wai
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -15,12 +15,13 @@ from gatectl.domain import effects as fx
 from gatectl.domain.events import OfficeWent
 from gatectl.domain.ids import LaneId, PaymentId
 from gatectl.domain.lane import Lane
-from gatectl.world import liveness
+from gatectl.world import demand, liveness
+from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
 from gatectl.world.disk import Disk
-from gatectl.world.faults import FAULTS, Faults
+from gatectl.world.faults import FAULTS, Faults, Weather
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import Broken, Ledger, hold
@@ -50,6 +51,11 @@ class Options:
     """How many faults begin in an hour, on average; 0: nothing ever breaks."""
     kinds: tuple[str, ...] = tuple(FAULTS)
     """The faults there are, by their names in `FAULTS`."""
+    faults_chosen: Chosen = ALL
+    drivers_chosen: Chosen = ALL
+    """Which of the faults and drivers that the seed draws take part, by their numbers."""
+    demand: str = ""
+    """One of `demand.KINDS`; drawn by the seed if it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Result:
     """What a run came to. `broken` is empty when every invariant held."""
 
     seed: int
+    demand: str
     broken: str
     head: str
     records: int
@@ -83,6 +90,7 @@ class Result:
             "schema": "gatectl.simulate/1",
             "ok": self.ok,
             "seed": self.seed,
+            "demand": self.demand,
             "head": self.head,
             "records": self.records,
             "entered": self.entered,
@@ -132,23 +140,26 @@ class World:
             lambda: self.daemon.life,
             lambda: self.daemon.now().mono_ms,
         )
-        self.devices = {lane.lane: LaneDevices(site, lane) for lane in plan.lanes}
+        self.devices = {
+            lane.lane: LaneDevices(replace(site, rng=self._rng(f"devices {lane.lane}")), lane) for lane in plan.lanes
+        }
         self.terminals = {
             lane: Terminal(devices) for lane, devices in self.devices.items() if devices.plan.has_terminal
         }
         self.desk = Desk(kernel, self._rng("desk"), self.daemon.post)
         self.motorists = Motorists(
             kernel,
-            self._rng("motorists"),
+            options.seed,
             [devices for devices in self.devices.values() if is_entry(devices)],
             [devices for devices in self.devices.values() if not is_entry(devices)],
             self.desk,
             options.oddity,
             self._card,
+            demand.drawn(options.seed, len(plan.spots), (options.lanes + 1) // 2, options.demand),
+            options.drivers_chosen,
         )
-        self.faults = Faults(
+        reach = Faults(
             kernel,
-            self._rng("faults"),
             list(self.devices.values()),
             self.daemon,
             self.clock,
@@ -156,13 +167,13 @@ class World:
             self.desk,
             self.cut,
             self.boot,
-            options.faults_per_hour,
-            options.kinds,
+            self._rng("faults"),
         )
+        self.weather = Weather(reach, options.seed, options.faults_per_hour, options.kinds, options.faults_chosen)
 
     def _rng(self, name: str) -> Random:
         """A stream of its own for each part: a change to one leaves the others as they were."""
-        return Random(f"{name} {self.options.seed}")  # noqa: S311  # one seed is one run
+        return stream(name, self.options.seed)
 
     # -- wiring ------------------------------------------------------------------------------------------------------
 
@@ -197,12 +208,13 @@ class World:
             broken = f"nothing stops the daemon: {_told(error)} (at {self.kernel.now_ms} ms)"
         return Result(
             seed=self.options.seed,
+            demand=self.motorists.demand.name,
             broken=broken,
             head=self.disk.position().head.hex(),
             records=self.disk.position().seq,
             entered=self.ledger.entered,
             exited=self.ledger.exited,
-            faults=self.faults.begun,
+            faults=self.weather.begun,
             events=self.daemon.events,
             simulated_ms=self.kernel.now_ms,
             wall_s=time.perf_counter() - began_s,
@@ -212,7 +224,7 @@ class World:
 
     def _seen(self) -> dict[str, int]:
         overtaken = {"closing overtaken by a vehicle": self.inspector.overtaken} if self.inspector.overtaken else {}
-        return self.ledger.kinds | self.motorists.counts | self.faults.counts | overtaken
+        return self.ledger.kinds | self.motorists.counts | self.weather.counts | overtaken
 
     def _live(self) -> None:
         for devices in self.devices.values():
@@ -221,7 +233,7 @@ class World:
         self.kernel.start(self.motorists.arrivals())
         self.kernel.start(self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS))
         if self.options.faults_per_hour:
-            self.kernel.start(self.faults.weather())
+            self.kernel.start(self.weather.run())
         self._go_on(int(self.options.days * DAY_MS))
         self._wind_up()
 
@@ -234,9 +246,9 @@ class World:
 
     def _wind_up(self) -> None:
         """Nothing breaks any more, what is broken is mended: then everything must serve again."""
-        self.faults.active = self.motorists.open = False
-        self._go_on(8 * HOUR_MS, lambda: not self.faults.busy)
-        hold(not self.faults.busy, "every fault ends", str(self.faults.busy))
+        self.weather.active = self.motorists.open = False
+        self._go_on(8 * HOUR_MS, lambda: not self.weather.busy)
+        hold(not self.weather.busy, "every fault ends", str(self.weather.busy))
         self._go_on(2 * HOUR_MS)
         liveness.every_lane_serves_again(self)
         liveness.the_office_has_everything(self)

@@ -96,7 +96,7 @@ def test_commands_in_the_pages_exist(name: str) -> None:
 
 def test_the_licences_of_the_demand_are_named() -> None:
     """Both, where the data is used and in the README."""
-    data = next((ROOT / "gatectl/demo/data").glob("*.csv")).read_text()
+    data = next((ROOT / "gatectl/world/data").glob("*.csv")).read_text()
 
     for text in (data, page("README.md")):
         assert "Open Government Licence v3.0" in text
