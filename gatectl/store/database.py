@@ -51,10 +51,15 @@ class StateLock:
         os.close(self._fd)
 
 
-def open_database(path: Path) -> Connection:
-    """Open (or create) the site's database for writing, checked and migrated. Raises StoreRefused."""
+def open_database(path: Path, vfs: str | None = None) -> Connection:
+    """Open (or create) the site's database for writing, checked and migrated. Raises StoreRefused.
+
+    `vfs` is SQLite's name for the layer below it, if that is not the system.
+    """
     engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)),
+        URL.create("sqlite+pysqlite", database=f"file:{path}", query={"vfs": vfs, "uri": "true"})
+        if vfs
+        else URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": BUSY_MS_MAX / 1000, "cached_statements": 256},

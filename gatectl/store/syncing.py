@@ -23,10 +23,10 @@ _LINE_OVERHEAD_BYTES = 256
 """More than a record's header and newline take on the wire."""
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can neither write nor checkpoint."""
+def open_reader(path: Path, vfs: str | None = None) -> sqlite3.Connection:
+    """A connection that can neither write nor checkpoint. `vfs`: SQLite's name for the layer below, if not the system."""
     reader = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro",
+        f"file:{quote(str(path))}?mode=ro{f'&vfs={vfs}' if vfs else ''}",
         uri=True,
         isolation_level=None,
         timeout=BUSY_MS_MAX / 1000,
@@ -40,15 +40,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
 class SyncJournal:
     """Satisfies sync.ports.JournalReader. One connection a thread, closed with `close`."""
 
-    def __init__(self, path: Path, site: str) -> None:
+    def __init__(self, path: Path, site: str, vfs: str | None = None) -> None:
         self._path = path
         self._site = site
+        self._vfs = vfs
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
         if not hasattr(self._local, "reader"):
-            self._local.reader = open_reader(self._path)
+            self._local.reader = open_reader(self._path, self._vfs)
             self._opened.append(self._local.reader)
         return list(self._local.reader.execute(sql, values))
 
@@ -119,17 +120,11 @@ class SyncWrites:
             raise StoreStopped(str(stopped)) from stopped
 
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
-        self._call(lambda connection: _set_acked(connection, generation, seq, head))
+        self._call(lambda connection: set_acked(connection, generation, seq, head))
 
     def begin_generation(self, generation: int, reason: str) -> None:  # the uploader logs the reason
         acked = self._reader.acked()
-
-        def renumber(connection: Connection) -> None:
-            after = Tip(acked.generation, acked.seq, acked.head, self._writer.tip.position)
-            journal.begin_generation(connection, self._site, generation, after)
-            _set_acked(connection, generation, 0, chain.genesis(self._site, generation))
-
-        self._call(renumber)
+        self._call(lambda connection: renumber(connection, self._site, generation, acked))
 
     def feed_cursor(self) -> tuple[int, int]:
         return self._reader.feed_cursor()
@@ -145,7 +140,14 @@ class SyncWrites:
         self._call(replace)
 
 
-def _set_acked(connection: Connection, generation: int, seq: int, head: bytes) -> None:
+def renumber(connection: Connection, site: str, generation: int, acked: Position) -> None:
+    """Everything behind `acked` gets its place in a new generation, of which nothing is acknowledged."""
+    position = journal.read_tip(connection, site).position
+    journal.begin_generation(connection, site, generation, Tip(acked.generation, acked.seq, acked.head, position))
+    set_acked(connection, generation, 0, chain.genesis(site, generation))
+
+
+def set_acked(connection: Connection, generation: int, seq: int, head: bytes) -> None:
     set_mark(connection, "acked_generation", str(generation))
     set_mark(connection, "acked_seq", str(seq))
     set_mark(connection, "acked_head", head.hex())

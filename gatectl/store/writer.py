@@ -7,7 +7,7 @@ and starts again from disk.
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -62,6 +62,28 @@ class Call:
 
     job: Callable[[Connection], Any]
     done: "Future[Any]" = field(default_factory=Future)
+
+
+def write_group(connection: Connection, tip: journal.Tip, boot_id: str, stamped: Sequence[StampedFact]) -> journal.Tip:
+    """Facts and what they change in the mirror, in one transaction: all durable when this returns, none if it raises."""
+    entries = [
+        journal.Entry(
+            item.fact_id,
+            item.moment.wall_ms,
+            item.moment.quality.value,
+            boot_id,
+            item.moment.mono_ms,
+            item.fact.kind,
+            item.fact.version,
+            codec.encode(item.fact),
+        )
+        for item in stamped
+    ]
+    with transaction(connection):
+        behind = journal.append(connection, tip, entries)
+        for item in stamped:
+            project(connection, item.fact, item.moment.wall_ms)
+    return behind
 
 
 class Writer:
@@ -172,26 +194,8 @@ class Writer:
 
     def _write(self, group: list[Commit]) -> None:
         stamped = [item for commit in group for item in commit.facts]
-        if not stamped:
-            return
-        entries = [
-            journal.Entry(
-                item.fact_id,
-                item.moment.wall_ms,
-                item.moment.quality.value,
-                self._boot.boot_id,
-                item.moment.mono_ms,
-                item.fact.kind,
-                item.fact.version,
-                codec.encode(item.fact),
-            )
-            for item in stamped
-        ]
-        with transaction(self._connection):
-            tip = journal.append(self._connection, self.tip, entries)
-            for item in stamped:
-                project(self._connection, item.fact, item.moment.wall_ms)
-        self.tip = tip
+        if stamped:
+            self.tip = write_group(self._connection, self.tip, self._boot.boot_id, stamped)
 
     def _perform(self, asked: Call) -> None:
         try:
