@@ -24,6 +24,7 @@ from gatectl.domain.events import StopAsked
 from gatectl.domain.ids import Boot, LaneId
 from gatectl.domain.site import Site
 from gatectl.runtime.buses import build_buses, devices_of
+from gatectl.runtime.capture import FOLDER, Capture
 from gatectl.runtime.clock import Origin, SystemClock
 from gatectl.runtime.control import ControlServer
 from gatectl.runtime.core import Core
@@ -79,7 +80,10 @@ class App:
         wires = tuple(lane_wires(lane) for lane in file.lanes)
         wiring = Wiring(wires, {station.device: station.id for station in file.stations})
         self.writer = Writer(connection, self.plan.site, self.boot, self._committed, self.supervisor.fatal)
-        self.core = Core(self.site, self.clock, wiring.translate, self.writer.submit, self.supervisor.fatal)
+        self._capture = Capture(settings.state_dir / FOLDER)
+        self.core = Core(
+            self.site, self.clock, wiring.translate, self.writer.submit, self.supervisor.fatal, self._capture
+        )
         self.buses: dict[str, Bus] = build_buses(file)
         self._effects = Effects(
             site_name=self.plan.name,
@@ -118,6 +122,7 @@ class App:
         for bus in self.buses.values():
             bus.start(self._heard)
         self.writer.start()
+        self._capture.start()
         self.core.start()
         if self.link:
             self.link.start()
@@ -142,6 +147,7 @@ class App:
         if not self.supervisor.failed:
             self.core.post(StopAsked(self.supervisor.reason))
         done = self.core.stop()
+        self._capture.stop()
         done = self.writer.stop() and done
         for bus in self.buses.values():
             bus.close()

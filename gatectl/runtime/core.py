@@ -17,7 +17,8 @@ from drivers.api import Signal
 from gatectl.domain.events import Event, WallClockMoved
 from gatectl.domain.ids import LaneId, Moment
 from gatectl.domain.lane import Layout
-from gatectl.domain.site import CLOCK_STEP_MS_MAX, Batch, Site
+from gatectl.domain.site import CLOCK_STEP_MS_MAX, Site
+from gatectl.domain.turns import Elapsed, Happened, Recorder, Started, decided
 from gatectl.runtime.clock import SystemClock
 from gatectl.store.writer import Commit, StampedFact
 
@@ -55,12 +56,14 @@ class Core:
         translate: Callable[[Signal], Sequence[Event]],
         submit: Callable[[Commit], None],
         fatal: Callable[[str], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self._site = site
         self._clock = clock
         self._translate = translate
         self._submit = submit
         self._fatal = fatal
+        self._recorder = recorder
         self._inbox: queue.Queue[Event | Signal | _Ask | None] = queue.Queue(INBOX_MAX)
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
         self._facts_made = 0
@@ -71,7 +74,7 @@ class Core:
     def begin(self, dark_from_ms: int | None, clean: bool) -> None:
         """The first batch; called before the thread starts, so that nothing can precede it."""
         now = self._clock.now()
-        self._hand_on(self._site.start(now, dark_from_ms, clean), now)
+        self._decide(Started(dark_from_ms, clean), now)
 
     def start(self) -> None:
         self._thread.start()
@@ -138,14 +141,12 @@ class Core:
         if isinstance(happened, _Ask):
             self._answer(happened)
         elif happened is not _NOTHING:
-            self._decide(happened, now)
-        self._hand_on(self._site.elapsed(now), now)
+            for event in self._translate(happened) if isinstance(happened, Signal) else (happened,):
+                self._decide(event, now)
+        due = self._site.next_deadline_mono_ms()
+        if due is not None and due <= now.mono_ms:
+            self._decide(Elapsed(), now)
         return True
-
-    def _decide(self, happened: Any, now: Moment) -> None:
-        events = self._translate(happened) if isinstance(happened, Signal) else (happened,)
-        for event in events:
-            self._hand_on(self._site.handle(event, now), now)
 
     def _answer(self, asked: _Ask) -> None:
         try:
@@ -156,10 +157,11 @@ class Core:
     def _watch_wall_clock(self, now: Moment) -> None:
         offset = now.wall_ms - now.mono_ms
         if self._offset_ms is not None and abs(offset - self._offset_ms) > CLOCK_STEP_MS_MAX:
-            self._hand_on(self._site.handle(WallClockMoved(offset - self._offset_ms), now), now)
+            self._decide(WallClockMoved(offset - self._offset_ms), now)
         self._offset_ms = offset
 
-    def _hand_on(self, batch: Batch, now: Moment) -> None:
+    def _decide(self, what: Happened, now: Moment) -> None:
+        batch = decided(self._site, what, now, self._recorder, self._facts_made)
         if not batch.facts and not batch.effects:
             return
         stamped = []
