@@ -98,6 +98,8 @@ class LaneDevices:
         self.lost: set[str] = set()
         """Names of devices that are away."""
         self.quirks: dict[str, str] = {}
+        self.wires: Callable[[inputs.Input], None] | None = None
+        """What bad wires make of the lane's words; None: they are good."""
         self.shown = ""
         self.device_of = dict(wired) if wired is not None else self._devices_of_its_own()
         for device in self.roles():
@@ -136,7 +138,10 @@ class LaneDevices:
         return self.device_of.get(role) is None or self.device_of[role] in self.lost
 
     def say(self, happened: inputs.Input) -> None:
-        self.site.post(LaneInput(self.lane, happened))
+        if self.wires is None:
+            self.site.post(LaneInput(self.lane, happened))
+        else:
+            self.wires(happened)
 
     def say_later(self, delay_ms: int, happened: inputs.Input) -> None:
         """Say it to this run of the daemon, if it is still up by then."""
