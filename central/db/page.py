@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from gatectl.domain.rows import Change
+
 Row = dict[str, Any]
 
 
@@ -41,6 +43,8 @@ class Page:
     blocked: dict[str, str]
     """Tickets with a parked fact, and which."""
     commands: list[Row] = field(default_factory=list)
+    business: list[Change] = field(default_factory=list)
+    """What the facts of the business change, in order."""
     parked: list[Row] = field(default_factory=list)
 
     def ticket(self, number: str) -> Row:

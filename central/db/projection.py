@@ -15,11 +15,14 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from central.db import alarms, bulk
+from central.db import rows as business_rows
 from central.db import schema as s
 from central.db.chains import record_of
 from central.db.page import Page, Park, Row, Rows
 from gatectl.domain import codec
 from gatectl.domain import facts as f
+from gatectl.domain.kinds import KINDS
+from gatectl.domain.records import registry
 from sync.records import Record
 
 TICKET_STATES: Final[Mapping[type[f.Fact], str]] = {
@@ -90,7 +93,7 @@ def project(connection: Connection, site: str, items: Sequence[Item]) -> int:
 
 def rebuild(connection: Connection, site: str) -> int:
     """Make a site's projections again from its journal, in the caller's transaction. Returns the facts read."""
-    for table in (s.tickets, s.payments, s.vends, s.lanes, s.occupancy):
+    for table in (s.tickets, s.payments, s.vends, s.lanes, s.occupancy, *s.business.values()):
         connection.execute(delete(table).where(table.c.site_id == site))
     connection.execute(delete(s.parked).where(s.parked.c.site_id == site, s.parked.c.why != "conflict"))
     connection.execute(delete(s.alarms).where(s.alarms.c.site_id == site, s.alarms.c.source.in_(FACT_ALARMS)))
@@ -140,10 +143,10 @@ def _project_set(connection: Connection, site: str, items: Sequence[Item]) -> in
 
 def _read(record: Record) -> f.Fact | Undigested | None:
     """The fact in a record; None if it changes no row here."""
-    known = f.KINDS.get(record.kind)
+    known = KINDS.get(record.kind)
     if known in NO_ROWS and known.version == record.version:
         return None
-    if known is not None and known not in _FOLDS:
+    if known is not None and known not in _FOLDS and known not in registry.FACTS:
         return Undigested("unknown-kind", f"{record.kind}/{record.version} has no place here", _tickets_in(record.body))
     try:
         return codec.decode(record.kind, record.version, record.body)
@@ -160,6 +163,9 @@ def _fold(page: Page, fact: f.Fact | None, item: Item) -> Undigested | None:
     behind = next((page.blocked[number] for number in numbers if number in page.blocked), None)
     if behind is not None:
         return Undigested("behind", f"waits behind {behind}", numbers)
+    if type(fact) not in _FOLDS:
+        page.business += registry.changes(fact)
+        return None
     try:
         _FOLDS[type(fact)](page, fact, item.record.wall_ms)
     except Park as park:
@@ -222,6 +228,7 @@ def _write(connection: Connection, page: Page) -> None:
     ):
         bulk.upsert(connection, table, rows.changed.values())
     bulk.upsert(connection, s.parked, page.parked)
+    business_rows.apply(connection, page.site, page.business)
     for answer in page.commands:
         mine = (s.commands.c.site_id == page.site) & (s.commands.c.command == answer["command"])
         still_open = s.commands.c.state.not_in(COMMAND_STATES.values())

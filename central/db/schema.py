@@ -24,6 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from gatectl.domain import rows
+from gatectl.domain.records import registry
+
 metadata: Final = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -275,3 +278,19 @@ commands = Table(
     _at("closed_at", null=True),
     Index("ix_commands_waiting", "site_id", postgresql_where=text("state IN ('requested', 'sent')")),
 )
+
+
+def _of_the_business(table: rows.Table) -> Table:
+    """A table of gatectl.domain.records as the office holds it: the site's id before the key, nothing else added."""
+    kinds = {str: Text, int: BigInteger, bool: Boolean}
+    held: list[Column[Any]] = [
+        Column(column.name, kinds[column.kind], primary_key=True, autoincrement=False)
+        if column.name in table.key
+        else Column(column.name, kinds[column.kind], nullable=column.null)
+        for column in table.columns
+    ]
+    return Table(table.name, metadata, _site(), *held)
+
+
+business: Final = {table.name: _of_the_business(table) for table in registry.TABLES}
+"""PROJECTION. The same rows as in the site's mirror."""

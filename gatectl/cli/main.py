@@ -63,6 +63,12 @@ def _pay() -> click.Command:
     return pay
 
 
+def _shift() -> click.Command:
+    from gatectl.cli.shift import shift
+
+    return shift
+
+
 def _sync() -> click.Command:
     from gatectl.cli.sync import sync
 
@@ -118,6 +124,7 @@ COMMANDS = {
     "printer": ("Printers: state, test page.", _printer),
     "ticket": ("Find, show, void tickets; replace a lost one.", _ticket),
     "pay": ("Take cash for a ticket.", _pay),
+    "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
     "events": ("What happened, in words.", _events),
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),

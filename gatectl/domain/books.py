@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from gatectl.domain import facts as f
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+from gatectl.domain.records import registry
+from gatectl.domain.rows import Tables
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tickets import TicketState
 
@@ -99,10 +101,17 @@ class Books:
     faults: dict[tuple[LaneId, f.LaneFault], str] = field(default_factory=dict)
     devices_lost: dict[str, f.DeviceLost] = field(default_factory=dict)
     office_lost: f.OfficeLost | None = None
+    tables: Tables = field(default_factory=Tables)
+    """What the facts of the business have made true."""
 
     def fold(self, fact: f.Fact) -> None:
         """Make a fact true here. Facts that change nothing in the books are listed, not defaulted."""
-        _FOLDS[type(fact)](self, fact)
+        fold = _FOLDS.get(type(fact))
+        if fold is not None:
+            fold(self, fact)
+            return
+        for change in registry.changes(fact):
+            self.tables.apply(change)
 
     def fold_all(self, facts: Iterable[f.Fact]) -> None:
         for fact in facts:
@@ -380,4 +389,4 @@ _FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
     f.PaymentFailed: _payment_failed,
     f.PaymentRefunded: _payment_refunded,
 }
-assert set(_FOLDS) == set(f.FACTS), "every fact is folded, or named as changing nothing"
+assert set(_FOLDS) == set(f.FACTS), "every fact of lanes and site is folded, or named as changing nothing"

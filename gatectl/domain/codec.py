@@ -8,7 +8,8 @@ from enum import Enum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from gatectl.domain.facts import KINDS, Fact
+from gatectl.domain.facts import Fact
+from gatectl.domain.kinds import KINDS
 
 BODY_BYTES_MAX = 64 * 1024
 WHOLE_MAX = 2**63 - 1

@@ -116,6 +116,16 @@ class CountCorrected:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A person or a station asks for a verb of the business; `words` as the verb's parameters want them, checked."""
+
+    request: RequestId
+    verb: str
+    who: str
+    words: tuple[tuple[str, str | int | bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WallClockMoved:
     """The wall clock stepped against the monotonic clock."""
 
@@ -139,6 +149,7 @@ Event = (
     | VoidAsked
     | LostTicketDeclared
     | CountCorrected
+    | Asked
     | WallClockMoved
     | StopAsked
 )

@@ -489,5 +489,4 @@ FACTS: tuple[type[Fact], ...] = tuple(
     for thing in list(globals().values())
     if isinstance(thing, type) and issubclass(thing, Fact) and thing is not Fact
 )
-KINDS: dict[str, type[Fact]] = {fact.kind: fact for fact in FACTS}
-assert len(KINDS) == len(FACTS), "two facts share a kind"
+"""Those of lanes and site; `gatectl.domain.kinds` has all."""

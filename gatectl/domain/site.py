@@ -11,6 +11,8 @@ from typing import Any, Final
 from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books, OpenVend, Payment
+from gatectl.domain.business import registry as business
+from gatectl.domain.business.rule import TURN_MS, Context, No
 from gatectl.domain.effects import Effect, QueryPayment, Reply
 from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
 from gatectl.domain.lane import (
@@ -59,6 +61,8 @@ class Site:
     books: Books
     boot: Boot
     lanes: dict[LaneId, Lane] = field(default_factory=dict)
+    _now: Moment | None = None
+    _turn_at_mono_ms: int | None = None
     _facts: list[f.Fact] = field(default_factory=list)
     _effects: list[Effect] = field(default_factory=list)
 
@@ -66,6 +70,8 @@ class Site:
 
     def start(self, now: Moment, dark_from_ms: int | None, clean: bool) -> Batch:
         """The first batch of a run. Settles what the dark interval left open; moves nothing."""
+        self._now = now
+        self._turn_at_mono_ms = now.mono_ms + TURN_MS if business.WAITS_FOR_THE_CLOCK else None
         self._record(
             f.SiteStarted(
                 self.boot.boot_id,
@@ -97,18 +103,25 @@ class Site:
 
     def handle(self, event: events.Event, now: Moment) -> Batch:
         """Decide one event."""
+        self._now = now
         _HANDLERS[type(event)](self, event, now)
         return self._batch()
 
     def elapsed(self, now: Moment) -> Batch:
-        """Tell every lane whose deadline has passed."""
+        """Tell every lane whose deadline has passed, and the business what time it is."""
+        self._now = now
         for lane in list(self.lanes.values()):
             if lane.deadline_mono_ms is not None and lane.deadline_mono_ms <= now.mono_ms:
                 self._step(lane.plan.lane, DeadlinePassed(), now)
+        if self._turn_at_mono_ms is not None and self._turn_at_mono_ms <= now.mono_ms:
+            self._turn_at_mono_ms = now.mono_ms + TURN_MS
+            self._record(*business.turned(self._context()))
         return self._batch()
 
     def next_deadline_mono_ms(self) -> int | None:
-        return min((d for lane in self.lanes.values() if (d := lane.deadline_mono_ms) is not None), default=None)
+        lanes = min((d for lane in self.lanes.values() if (d := lane.deadline_mono_ms) is not None), default=None)
+        turn = self._turn_at_mono_ms
+        return lanes if turn is None else turn if lanes is None else min(lanes, turn)
 
     # -- how anything becomes true ---------------------------------------------------------------------------------
 
@@ -116,6 +129,12 @@ class Site:
         for fact in facts:
             self.books.fold(fact)
             self._facts.append(fact)
+            if type(fact) in business.FOLLOWED:
+                self._record(*business.followers(self._context(), fact))
+
+    def _context(self) -> Context:
+        assert self._now is not None, "a site is started before it decides"
+        return Context(self.plan, self.books, self.boot, self._now)
 
     def _batch(self) -> Batch:
         batch = Batch(tuple(self._facts), tuple(self._effects))
@@ -276,9 +295,13 @@ class Site:
             return
         self._record(taken)
         self._effects.append(_answer(event.request, None, taken))
+        self._tell_its_lane(event.ticket, now)
+
+    def _tell_its_lane(self, ticket: TicketNumber, now: Moment) -> None:
+        """What is due for a ticket has changed, and its driver may stand at an exit."""
         for lane in list(self.lanes.values()):
-            if lane.ticket == event.ticket:
-                self._step(lane.plan.lane, PaidElsewhere(event.ticket), now)
+            if lane.ticket == ticket:
+                self._step(lane.plan.lane, PaidElsewhere(ticket), now)
 
     def _cash_taken(self, event: events.CashOffered, now: Moment) -> f.PaymentTaken | PaymentRefusal:
         stay = self.books.stays.get(event.ticket)
@@ -396,6 +419,20 @@ class Site:
         self._record(f.CountAdjusted(event.area, event.delta, event.who, event.why))
         self._effects.append(Reply(event.request, "", f"count of {event.area} adjusted by {event.delta:+d}"))
 
+    def _asked(self, event: events.Asked, now: Moment) -> None:
+        verb = business.VERBS.get(event.verb)
+        if verb is None:
+            self._effects.append(Reply(event.request, "E-NOT-01", f"nothing here is called {event.verb}"))
+            return
+        outcome = verb.decide(self._context(), event.who, dict(event.words))
+        if isinstance(outcome, No):
+            self._effects.append(Reply(event.request, outcome.code, outcome.why))
+            return
+        self._record(*outcome.facts)
+        self._effects.append(Reply(event.request, "", outcome.text, dict(outcome.data)))
+        if outcome.paid is not None:
+            self._tell_its_lane(outcome.paid, now)
+
     def _wall_clock_moved(self, event: events.WallClockMoved, now: Moment) -> None:
         self._record(f.ClockStepped(event.by_ms, now.quality))
 
@@ -443,6 +480,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
     events.VoidAsked: Site._void_asked,
     events.LostTicketDeclared: Site._lost_ticket,
     events.CountCorrected: Site._count_corrected,
+    events.Asked: Site._asked,
     events.WallClockMoved: Site._wall_clock_moved,
     events.StopAsked: Site._stop,
 }

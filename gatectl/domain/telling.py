@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gatectl.domain.money import EXPONENTS, shown
+from gatectl.domain.records import registry
 
 Body = Mapping[str, Any]
 TEXT_CHARS_MAX = 200
@@ -183,5 +184,6 @@ TELLERS: Mapping[str, Callable[[Body], str]] = {
     "payment.taken": _taken,
     "payment.failed": _pay_failed,
     "payment.refunded": _refunded,
+    **registry.TELLERS,
 }
 """A teller for every kind of fact; a test compares it with the facts."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gatectl.domain.business.rule import Words
 from gatectl.domain.codes import code_of
 
 Answer = dict[str, Any]
@@ -109,6 +110,12 @@ class Desk(Protocol):
 
     def ports(self) -> Answer:
         """gatectl.ports/1: what each port has counted since the start"""
+
+    def rows(self, table: str, where: tuple[str, str] | None, limit: int) -> Answer:
+        """gatectl.rows/1: rows of one of the business's tables, newest key last."""
+
+    def ask(self, verb: str, words: Words, who: str, request: str) -> Answer:
+        """gatectl.done/1 when a verb of the business is done; what it says besides is beside it."""
 
     def test_printer(self, device: str, who: str) -> Answer:
         """gatectl.done/1; prints a page marked TEST, never a valid ticket."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from gatectl.domain.business import registry as business
 from gatectl.domain.lane import Hand
+from gatectl.domain.records import registry as records
 from gatectl.runtime.desk import Answer, CashPayment, Desk, EventQuery, LostTicket, Order, Refused, TicketQuery
 
 QUERY_PAIRS_MAX: Final = 16
@@ -124,6 +126,31 @@ def _events(desk: Desk, request: Request) -> Answer:
     )
 
 
+def _ask(desk: Desk, request: Request) -> Answer:
+    verb = business.VERBS.get(request.names[0])
+    if verb is None:
+        raise Refused("E-NOT-01", f"nothing here is called {request.names[0]!r}")
+    given = request.body.get("words", {})
+    if not isinstance(given, dict):
+        raise Refused("E-USE-01", "words: an object is needed")
+    try:
+        words = business.checked(verb, {name: word for name, word in given.items() if word is not None})
+    except business.BadWords as error:
+        raise Refused("E-USE-01", str(error)) from None
+    return desk.ask(verb.name, words, request.who, request.text("request", chars_max=NAME_CHARS_MAX))
+
+
+def _rows(desk: Desk, request: Request) -> Answer:
+    table = next((table for table in records.TABLES if table.name == request.names[0]), None)
+    if table is None:
+        raise Refused("E-NOT-01", f"there is no table {request.names[0]!r}")
+    column, value = request.query.get("column"), request.query.get("value")
+    if column is not None and column not in {known.name for known in table.columns}:
+        raise Refused("E-USE-01", f"{table.name} has no column {column!r}")
+    where = (column, value or "") if column is not None else None
+    return desk.rows(table.name, where, request.limit())
+
+
 _NAME = r"([^/]{1,200})"
 _VERBS = "|".join(Hand)
 
@@ -146,6 +173,8 @@ ROUTES: Final = (
     _route("GET", f"tickets/{_NAME}", lambda desk, r: desk.ticket(r.names[0])),
     _route("POST", f"tickets/{_NAME}/void", lambda desk, r: desk.void(r.names[0], r.order())),
     _route("POST", "payments", _pay),
+    _route("POST", f"do/{_NAME}", _ask),
+    _route("GET", f"rows/{_NAME}", _rows, "column", "value", "limit"),
     _route("GET", "sync", lambda desk, _: desk.sync()),
     _route("POST", "sync/now", lambda desk, r: desk.sync_now(r.who)),
     _route("GET", "sync/prove", lambda desk, _: desk.prove()),

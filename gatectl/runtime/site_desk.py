@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from drivers import api
 from gatectl import __version__
 from gatectl.domain import events
+from gatectl.domain.business.rule import Words
 from gatectl.domain.effects import Reply
 from gatectl.domain.events import Event
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, RequestId, TicketNumber
@@ -347,6 +348,14 @@ class SiteDesk:
             payment.who,
         )
         return {"schema": "gatectl.payment/1", **self._do(request, asked).data}
+
+    def rows(self, table: str, where: tuple[str, str] | None, limit: int) -> Answer:
+        with Mirror(self.database) as mirror:
+            return mirror.business(table, where, limit)
+
+    def ask(self, verb: str, words: Words, who: str, request: str) -> Answer:
+        asked = RequestId(f"do:{request}")
+        return self._done(self._do(asked, events.Asked(asked, verb, who, tuple(sorted(words.items())))))
 
     def test_printer(self, device: str, who: str) -> Answer:
         if device not in self.buses or not any(w.roles.get("printer", ("",))[0] == device for w in self.wiring.lanes):

@@ -10,8 +10,10 @@ from gatectl.domain import facts as f
 from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books, Count, OpenVend, Payment, Stay
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.records import registry
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tickets import TicketState
+from gatectl.store import rows
 
 PAYMENT_COLUMNS: Final = (
     "payment, ticket, method, amount_minor, currency, tendered_minor, change_minor, due_minor, tariff, lines, till,"
@@ -40,6 +42,8 @@ def load_books(connection: Connection, plan: SitePlan) -> Books:
     _load_tickets(connection, books)
     _load_money(connection, books)
     _load_lanes(connection, books)
+    for table in registry.TABLES:
+        books.tables.load(table, rows.read(connection, table))
     return books
 
 

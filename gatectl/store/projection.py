@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from gatectl.domain import codec
 from gatectl.domain import facts as f
+from gatectl.domain.records import registry
+from gatectl.store import rows
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -27,6 +29,7 @@ MIRROR_TABLES: Final = (
     "tariffs",
     "starts",
     "office_lost",
+    *(table.name for table in registry.TABLES),
 )
 
 _STATE: Final = "UPDATE tickets SET state = ? WHERE ticket = ?"
@@ -43,7 +46,8 @@ _COUNT_OF_TICKET: Final = (
 
 def statements(fact: f.Fact, wall_ms: int) -> Iterator[Statement]:
     """What a fact changes in the mirror. `wall_ms` is when it was recorded."""
-    yield from _PROJECT[type(fact)](fact, wall_ms)
+    made = _PROJECT.get(type(fact))
+    yield from made(fact, wall_ms) if made is not None else map(rows.statement, registry.changes(fact))
 
 
 def project(connection: Connection, fact: f.Fact, wall_ms: int) -> None:
@@ -345,4 +349,4 @@ _PROJECT: Final[Mapping[type[f.Fact], Callable[[Any, int], Iterator[Statement]]]
     f.PaymentFailed: _payment_failed,
     f.PaymentRefunded: _payment_refunded,
 }
-assert set(_PROJECT) == set(f.FACTS), "every fact is projected, or named as changing no row"
+assert set(_PROJECT) == set(f.FACTS), "every fact of lanes and site is projected, or named as changing no row"

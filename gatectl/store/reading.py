@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from gatectl.domain.codes import FAULT_CODES
+from gatectl.domain.records import registry
 from gatectl.domain.telling import tell
 from sync import chain
 from sync.records import Record
@@ -151,6 +152,20 @@ class Mirror:
         }
 
     # -- lanes, devices, counts -------------------------------------------------------------------------------------
+
+    def business(self, table: str, where: tuple[str, str] | None = None, limit: int = ROWS_USUAL) -> Row:
+        """gatectl.rows/1 of one of the business's tables, in the order of its key. `where`: a column and its value as text."""
+        spec = next(known for known in registry.TABLES if known.name == table)
+        condition = f"WHERE CAST({where[0]} AS TEXT) = ?" if where else ""
+        assert where is None or where[0] in {column.name for column in spec.columns}
+        flags = [column.name for column in spec.columns if column.kind is bool]
+        rows = self._rows(
+            f"SELECT * FROM {spec.name} {condition} ORDER BY {', '.join(spec.key)} LIMIT ?",  # noqa: S608  # names of ours
+            (*(where[1:] if where else ()), _limited(limit)),
+        )
+        for row in rows:
+            row.update({name: bool(row[name]) for name in flags if row[name] is not None})
+        return {"schema": "gatectl.rows/1", "table": table, "rows": rows}
 
     def lane_states(self) -> dict[str, Row]:
         """By lane: mode, who set it and why, its faults with codes, since when. Only lanes that the mirror knows."""

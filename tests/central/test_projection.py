@@ -13,6 +13,7 @@ from central.db import schema as s
 from central.db.projection import _FOLDS, NO_ROWS, TICKET_STATES, rebuild
 from gatectl.domain import facts as f
 from gatectl.domain.ids import PaymentId, TicketNumber, VendId
+from gatectl.domain.kinds import KINDS
 from sync.chain import digest
 
 PROJECTIONS = (s.tickets, s.payments, s.vends, s.lanes, s.occupancy, s.alarms, s.parked)
@@ -284,7 +285,7 @@ def test_a_rebuild_mends_what_was_changed_by_hand(site, engine) -> None:
 def test_a_rebuild_after_an_upgrade_digests_what_was_parked(site, engine, monkeypatch) -> None:
     """The office of last year did not know `ticket.written-off`; the new one does."""
     with monkeypatch.context() as last_year:
-        last_year.delitem(f.KINDS, "ticket.written-off")
+        last_year.delitem(KINDS, "ticket.written-off")
         told(site, issued(1), entered(1), f.TicketWrittenOff(TicketNumber(T1), "mia", "gone"))
         assert [(3, "unknown-kind")] == parked(engine)
     with engine.begin() as connection:

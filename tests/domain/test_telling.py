@@ -7,7 +7,8 @@ import pytest
 
 from gatectl.domain import codec
 from gatectl.domain.codes import CODES, EXITS, FAULT_CODES, code_of, problem
-from gatectl.domain.facts import FACTS, KINDS, Fact, LaneFault, VoidReason
+from gatectl.domain.facts import Fact, LaneFault, VoidReason
+from gatectl.domain.kinds import FACTS, KINDS
 from gatectl.domain.telling import _VOID, TELLERS, TEXT_CHARS_MAX, tell
 
 EXAMPLES: dict[str, Any] = {

@@ -1,0 +1,83 @@
+"""How a subject of the business takes part in what the site decides, and what a person or the office can ask of it.
+
+Rule 1: rules read `Context` and answer with values; nothing changes but by the facts that they name.
+Rule 2: what a subject has to say about another's facts (a ticket left: its pass is free again) is a fact of its own, recorded
+behind the other in the same batch (`follow`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatectl.domain.books import Books
+from gatectl.domain.facts import Fact
+from gatectl.domain.ids import Boot, Moment, TicketNumber
+from gatectl.domain.plan import SitePlan
+
+Word = str | int | bool
+Words = Mapping[str, Word]
+"""What a verb was asked with: every parameter that is needed, of its kind; those that are not needed only if they were given."""
+
+TURN_MS: Final = 30_000
+"""Subjects that wait for a time of day (`Rules.turn`) are asked this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The site at one moment."""
+
+    plan: SitePlan
+    books: Books
+    boot: Boot
+    now: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was asked is done once `facts` are durable. `paid`: a ticket whose price changed, for the lane where it stands."""
+
+    text: str
+    facts: tuple[Fact, ...] = ()
+    data: Mapping[str, object] = field(default_factory=dict)
+    paid: TicketNumber | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """`code` is an E-... code, `why` is for the person who asked."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One word of a verb. `kind`: str (1 to 200 printable characters), int (0 or more) or bool."""
+
+    name: str
+    kind: type
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What can be asked, by its name `subject-act`. `who` asks; one request id is decided once."""
+
+    name: str
+    help: str
+    params: tuple[Param, ...]
+    decide: Callable[[Context, str, Words], Done | No]
+
+
+def no_turn(context: Context) -> Iterable[Fact]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`follow`: by a kind of fact, the facts behind one; not of the subject's own. `turn`: facts that the clock brings."""
+
+    name: str
+    verbs: tuple[Verb, ...] = ()
+    follow: Mapping[type[Fact], Callable[[Context, Any], Iterable[Fact]]] = field(default_factory=dict)
+    turn: Callable[[Context], Iterable[Fact]] = no_turn
