@@ -1,6 +1,6 @@
 """After the faults: everything serves again, nothing is owed to anybody. Safety alone is easily had by never moving at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -50,6 +50,10 @@ def _wait(kernel: Kernel, until: Callable[[], bool], most_ms: int) -> bool:
     return until()
 
 
+def _nth(lanes: Sequence[LaneDevices], n: int) -> LaneDevices | None:
+    return lanes[n % len(lanes)] if lanes else None
+
+
 def every_lane_serves_again(world: Afterwards) -> None:
     """A fresh vehicle goes in by each entry lane and out by each exit lane."""
     entries = [devices for devices in world.devices.values() if devices.plan.kind is LaneKind.ENTRY]
@@ -57,7 +61,7 @@ def every_lane_serves_again(world: Afterwards) -> None:
     tally = _Tally()
     pairs = max(len(entries), len(exits))
     for n in range(pairs):
-        entry, exit_ = entries[n % len(entries)], exits[n % len(exits)]
+        entry, exit_ = _nth(entries, n), _nth(exits, n)
         world.kernel.start(world.motorists.probe(entry, exit_, tally.one))
     served = _wait(world.kernel, lambda: tally.done == pairs, SERVE_MS_MAX)
     told = [(lane, at.phase.value, sorted(at.faults)) for lane in world.devices if (at := world.lane(lane))]

@@ -3,7 +3,7 @@
 Unlike the demo's street, which plays a list of vehicles, this is a stream without end in bounded memory: a vehicle is a process.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -127,39 +127,49 @@ class Motorists:
         return Vehicle(rng, entry, exit_, stays_ms, prepays=rng.random() < 0.4)
 
     def visit(self, vehicle: Vehicle) -> Process:
-        lane = min(self.entries, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
-        if len(lane.truth.queue) >= QUEUE_MAX:
-            self.count("drove-on")
-            return
-        yield from self._queue(lane.truth, vehicle)
-        came_in = yield from self._enter(lane, vehicle)
-        if not came_in:
-            return
-        vehicle.entered_ms = self.kernel.now_ms
-        yield vehicle.stays_ms
-        if vehicle.prepays and vehicle.paper is not None:
-            yield from self.desk.pay_cash(vehicle.paper)
-            yield 60_000
-        while True:
-            lane = min(self.exits, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
+        """In and out again. Where lanes are of one kind, the other half is another controller's."""
+        exits: Sequence[LaneDevices] = self.exits
+        if self.entries:
+            lane = shortest(self.entries)
+            if len(lane.truth.queue) >= QUEUE_MAX:
+                self.count("drove-on")
+                return
+            yield from self._queue(lane.truth, vehicle)
+            came_in = yield from self._enter(lane, vehicle)
+            if not came_in:
+                return
+            exits = ways_out(lane, exits)
+            vehicle.entered_ms = self.kernel.now_ms
+            yield vehicle.stays_ms
+            if vehicle.prepays and vehicle.paper is not None:
+                yield from self.desk.pay_cash(vehicle.paper)
+                yield 60_000
+        while exits:
+            lane = shortest(exits)
+            if not self.entries and len(lane.truth.queue) >= QUEUE_MAX:
+                self.count("drove-on")
+                return
             yield from self._queue(lane.truth, vehicle)
             gone = yield from self._leave(lane, vehicle)
             if gone:
                 return
             yield vehicle.rng.randint(60_000, 600_000)
 
-    def probe(self, entry: LaneDevices, exit_: LaneDevices, done: Callable[[], None]) -> Process:
+    def probe(self, entry: LaneDevices | None, exit_: LaneDevices | None, done: Callable[[], None]) -> Process:
         """A plain vehicle, in by one lane and out by the other."""
-        rng = stream(f"probe {entry.lane}", self.seed)
+        rng = stream(f"probe {entry.lane if entry else ''}", self.seed)
         vehicle = Vehicle(rng, Manner.PLAIN, Manner.PLAIN, 20 * 60_000, prepays=False)
-        yield from self._queue(entry.truth, vehicle)
-        if not (yield from self._enter(entry, vehicle)):
-            return
-        vehicle.entered_ms = self.kernel.now_ms
-        yield vehicle.stays_ms
-        yield from self._queue(exit_.truth, vehicle)
-        if (yield from self._leave(exit_, vehicle)):
-            done()
+        if entry is not None:
+            yield from self._queue(entry.truth, vehicle)
+            if not (yield from self._enter(entry, vehicle)):
+                return
+            vehicle.entered_ms = self.kernel.now_ms
+            yield vehicle.stays_ms
+        if exit_ is not None:
+            yield from self._queue(exit_.truth, vehicle)
+            if not (yield from self._leave(exit_, vehicle)):
+                return
+        done()
 
     def _queue(self, lane: LaneTruth, vehicle: Vehicle) -> Process:
         lane.queue.append(vehicle)
@@ -389,3 +399,14 @@ class Motorists:
             truth.leave("reset")
         self.inside += 1 if lane.plan.kind.value == "entry" else -1
         self.count("tailgated")
+
+
+def shortest(lanes: Sequence[LaneDevices]) -> LaneDevices:
+    """The lane with the fewest vehicles before it."""
+    return min(lanes, key=lambda devices: (len(devices.truth.queue) + devices.truth.busy, devices.lane))
+
+
+def ways_out(entry: LaneDevices, exits: Sequence[LaneDevices]) -> Sequence[LaneDevices]:
+    """The exits of the same area, and of these the ones for the same vehicles, if there are any."""
+    near = [each for each in exits if each.plan.area == entry.plan.area] or exits
+    return [each for each in near if each.plan.vehicle_type == entry.plan.vehicle_type] or near

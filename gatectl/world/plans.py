@@ -5,12 +5,15 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from config.site import Site
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import COMPATIBLE, Spot
 from gatectl.domain.tariffs import parse
 from gatectl.domain.tickets import Keyring
+from gatectl.runtime.plan import site_plan as plan_of_file
+from gatectl.world.chance import stream
 
 SITE: Final = SiteId("sim-01")
 AREA: Final = AreaId("main")
@@ -46,6 +49,14 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         config_digest=f"seed-{seed}",
         software="gatectl/simulate",
     )
+
+
+def rehearsed_plan(site: Site, seed: int) -> tuple[SitePlan, dict[LaneId, dict[str, str]]]:
+    """A real site's plan as its daemon would make it, but for the keys; and each lane's roles with their devices."""
+    keys = Keyring(1, {1: stream("rehearsed keys", seed).randbytes(32)})
+    roles = {LaneId(lane.id): lane.wiring.points() for lane in site.lanes}
+    wired = {lane: {role: device for role, (device, _) in points.items()} for lane, points in roles.items()}
+    return plan_of_file(site, keys, "gatectl/rehearsal"), wired
 
 
 def _lane(number: int, rng: Random) -> LanePlan:

@@ -5,8 +5,8 @@ One seed is one run: the same seed gives the same journal head. Nothing here wai
 
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -15,6 +15,7 @@ from gatectl.domain import effects as fx
 from gatectl.domain.events import OfficeWent
 from gatectl.domain.ids import LaneId, PaymentId
 from gatectl.domain.lane import Lane
+from gatectl.domain.plan import SitePlan
 from gatectl.world import demand, liveness
 from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
@@ -23,7 +24,7 @@ from gatectl.world.devices import LaneDevices, Site, is_entry
 from gatectl.world.disk import Disk
 from gatectl.world.faults import FAULTS, Faults, Weather
 from gatectl.world.inspector import Inspector
-from gatectl.world.kernel import Kernel
+from gatectl.world.kernel import Kernel, Process
 from gatectl.world.ledger import Broken, Ledger, hold
 from gatectl.world.motorists import Motorists
 from gatectl.world.office import Office, Road, Uplink
@@ -56,6 +57,10 @@ class Options:
     """Which of the faults and drivers that the seed draws take part, by their numbers."""
     demand: str = ""
     """One of `demand.KINDS`; drawn by the seed if it is empty."""
+    plan: SitePlan | None = None
+    """The site; made up by the seed if there is none."""
+    wired: Mapping[LaneId, Mapping[str, str]] = field(default_factory=dict)
+    """Of a real site's lanes: role to device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class World:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.kernel = kernel = Kernel()
-        plan = site_plan(options.seed, options.lanes, spots=60 * options.lanes)
+        plan = options.plan or site_plan(options.seed, options.lanes, spots=60 * options.lanes)
         self.plan = plan
         self._power = self._rng("power")
         self.ledger = Ledger(self._paid)
@@ -141,7 +146,10 @@ class World:
             lambda: self.daemon.now().mono_ms,
         )
         self.devices = {
-            lane.lane: LaneDevices(replace(site, rng=self._rng(f"devices {lane.lane}")), lane) for lane in plan.lanes
+            lane.lane: LaneDevices(
+                replace(site, rng=self._rng(f"devices {lane.lane}")), lane, options.wired.get(lane.lane)
+            )
+            for lane in plan.lanes
         }
         self.terminals = {
             lane: Terminal(devices) for lane, devices in self.devices.items() if devices.plan.has_terminal
@@ -170,6 +178,7 @@ class World:
             self._rng("faults"),
         )
         self.weather = Weather(reach, options.seed, options.faults_per_hour, options.kinds, options.faults_chosen)
+        self.broken = ""
 
     def _rng(self, name: str) -> Random:
         """A stream of its own for each part: a change to one leaves the others as they were."""
@@ -199,17 +208,24 @@ class World:
     def run(self) -> Result:
         """Until the end, or until something is broken."""
         began_s = time.perf_counter()
-        broken = ""
+        self.attempt(self._live)
+        return self.result(time.perf_counter() - began_s)
+
+    def attempt(self, part: Callable[[], None]) -> bool:
+        """Do a part of the run. False when an invariant does not hold: `broken` says which, and nothing may be done any more."""
         try:
-            self._live()
+            part()
         except Broken as error:
-            broken = f"{error} (at {self.kernel.now_ms} ms)"
+            self.broken = f"{error} (at {self.kernel.now_ms} ms)"
         except Exception as error:  # noqa: BLE001  # whatever the core raises is an invariant broken: nothing stops a daemon
-            broken = f"nothing stops the daemon: {_told(error)} (at {self.kernel.now_ms} ms)"
+            self.broken = f"nothing stops the daemon: {_told(error)} (at {self.kernel.now_ms} ms)"
+        return not self.broken
+
+    def result(self, wall_s: float) -> Result:
         return Result(
             seed=self.options.seed,
             demand=self.motorists.demand.name,
-            broken=broken,
+            broken=self.broken,
             head=self.disk.position().head.hex(),
             records=self.disk.position().seq,
             entered=self.ledger.entered,
@@ -217,7 +233,7 @@ class World:
             faults=self.weather.begun,
             events=self.daemon.events,
             simulated_ms=self.kernel.now_ms,
-            wall_s=time.perf_counter() - began_s,
+            wall_s=wall_s,
             seen=self._seen(),
             visited=frozenset(self.inspector.visited),
         )
@@ -227,29 +243,38 @@ class World:
         return self.ledger.kinds | self.motorists.counts | self.weather.counts | overtaken
 
     def _live(self) -> None:
+        self.begin()
+        self.go_on(int(self.options.days * DAY_MS))
+        self.wind_up()
+
+    def begin(self) -> None:
+        """The site starts, the first vehicles set out."""
         for devices in self.devices.values():
             devices.truth.begin()
         self.boot()
-        self.kernel.start(self.motorists.arrivals())
-        self.kernel.start(self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS))
-        if self.options.faults_per_hour:
-            self.kernel.start(self.weather.run())
-        self._go_on(int(self.options.days * DAY_MS))
-        self._wind_up()
+        for process in self.processes():
+            self.kernel.start(process)
 
-    def _go_on(self, for_ms: int, until: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass, with an audit every hour."""
+    def processes(self) -> Iterator[Process]:
+        """Whatever goes on as long as the run lasts."""
+        yield self.motorists.arrivals()
+        yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)
+        if self.options.faults_per_hour:
+            yield self.weather.run()
+
+    def go_on(self, for_ms: int, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass, with an audit every hour and at the end."""
         end_ms = self.kernel.now_ms + for_ms
         while self.kernel.now_ms < end_ms and not until():
             self.kernel.run_to(min(end_ms, self.kernel.now_ms + AUDIT_MS))
             self.inspector.audit(self.daemon)
 
-    def _wind_up(self) -> None:
+    def wind_up(self) -> None:
         """Nothing breaks any more, what is broken is mended: then everything must serve again."""
         self.weather.active = self.motorists.open = False
-        self._go_on(8 * HOUR_MS, lambda: not self.weather.busy)
+        self.go_on(8 * HOUR_MS, lambda: not self.weather.busy)
         hold(not self.weather.busy, "every fault ends", str(self.weather.busy))
-        self._go_on(2 * HOUR_MS)
+        self.go_on(2 * HOUR_MS)
         liveness.every_lane_serves_again(self)
         liveness.the_office_has_everything(self)
         liveness.all_money_is_on_record(self)
