@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from drivers.api import Publish
 from drivers.broker_options import BrokerOptions, TlsOptions
+from drivers.links.mqtt_core import WRITE_STALL_MS_MAX
 
 PACKET_BYTES_MAX: Final = 256 * 1024
 """A longer packet ends the connection: MQTT allows 256 MiB, and paho would take them all into memory."""
@@ -24,7 +25,6 @@ CONNECT_S_MAX: Final = 3.0
 PASSWORD_BYTES_MAX: Final = 1_024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _LINGER_ON_CLOSE: Final = struct.pack("ii", 0, 0)
-WRITE_STALL_MS_MAX: Final = 2_000
 
 
 class Client(mqtt.Client):

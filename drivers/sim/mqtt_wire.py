@@ -9,19 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers.api import MqttEngine, Order, Publish, Signal
+from drivers.links.mqtt_core import matches
 
 STEPS_MAX = 1_000_000
-
-
-def matches(topic_filter: str, topic: str) -> bool:
-    """MQTT 3.1.1, 4.7: `+` is one level, `#` the rest."""
-    wanted, given = topic_filter.split("/"), topic.split("/")
-    for n, level in enumerate(wanted):
-        if level == "#":
-            return True
-        if n >= len(given) or level not in ("+", given[n]):
-            return False
-    return len(wanted) == len(given)
 
 
 @dataclass

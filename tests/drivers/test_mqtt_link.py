@@ -34,7 +34,8 @@ from drivers.codecs.shelly_rpc import Response
 from drivers.links import mqtt_client, mqtt_link
 from drivers.links.monotonic import Monotonic
 from drivers.links.mqtt_client import PACKET_BYTES_MAX
-from drivers.links.mqtt_link import MESSAGE_BYTES_MAX, MqttBus
+from drivers.links.mqtt_core import MESSAGE_BYTES_MAX
+from drivers.links.mqtt_link import MqttBus
 from drivers.pay_mqtt import family as pay
 from drivers.shelly import family as shelly
 from drivers.sim.broker import Broker, Kind, mosquitto
