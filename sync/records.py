@@ -33,7 +33,9 @@ The edge believes an Ack only if content type, schema, site, generation and head
 
 import json
 import re
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 PROTOCOL_MIN = 1
@@ -49,8 +51,15 @@ PROBLEMS = "/problems/"
 """What stands before the name in a problem's `type`; readers take what follows the last slash."""
 
 _MARK = b',"body":'
-_SAFE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_QUALITIES = frozenset({"synced", "free-running", "unset"})
+_WORD = "[A-Za-z0-9._:-]{1,128}"
+_WHOLE_MAX = 2**53
+_SAFE = re.compile(_WORD)
+_QUALITIES = ("synced", "free-running", "unset")
+_HEADER = re.compile(
+    f'{{"seq":([1-9][0-9]{{0,15}}),"id":"({_WORD})","wall":(0|-?[1-9][0-9]{{0,15}}),"q":"({"|".join(_QUALITIES)})",'
+    f'"boot":"({_WORD})","mono":(0|[1-9][0-9]{{0,15}}),"kind":"({_WORD})","v":([1-9][0-9]{{0,15}})'
+)
+"""A header in canonical form, but for the numbers' limits."""
 
 
 class Malformed(ValueError):
@@ -70,12 +79,17 @@ class Record:
     kind: str
     version: int
     body: bytes
+    _header: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """Made when it is first asked for: a record is measured, chained and sent by the same bytes."""
 
     def header(self) -> bytes:
-        return (
-            f'{{"seq":{self.seq},"id":"{self.fact_id}","wall":{self.wall_ms},"q":"{self.quality}","boot":"{self.boot_id}",'
-            f'"mono":{self.mono_ms},"kind":"{self.kind}","v":{self.version}'
-        ).encode()
+        if not self._header:
+            made = (
+                f'{{"seq":{self.seq},"id":"{self.fact_id}","wall":{self.wall_ms},"q":"{self.quality}",'
+                f'"boot":"{self.boot_id}","mono":{self.mono_ms},"kind":"{self.kind}","v":{self.version}'
+            )
+            object.__setattr__(self, "_header", made.encode())
+        return self._header
 
     def to_line(self) -> bytes:
         """The record without its newline."""
@@ -91,42 +105,54 @@ class Record:
             raise Malformed("no body")
         body = line[cut + len(_MARK) : -1]
         try:
-            head = json.loads(line[:cut].decode() + "}")
+            header = line[:cut].decode()
             content = json.loads(body.decode())  # strict UTF-8: given bytes, json would guess other encodings
         except (ValueError, RecursionError) as error:
             raise Malformed(f"not JSON: {error}") from error
         if not isinstance(content, dict):
             raise Malformed("the body is not an object")
-        record = cls(
-            seq=_whole(head, "seq", 1),
-            fact_id=_word(head, "id"),
-            wall_ms=_whole(head, "wall", -(2**53)),
-            quality=_word(head, "q"),
-            boot_id=_word(head, "boot"),
-            mono_ms=_whole(head, "mono", 0),
-            kind=_word(head, "kind"),
-            version=_whole(head, "v", 1),
-            body=body,
-        )
-        if record.quality not in _QUALITIES:
-            raise Malformed(f"q: {record.quality!r}")
-        if record.header() != line[:cut]:
-            raise Malformed("the header is not in canonical form")
+        found = _HEADER.fullmatch(header)
+        if found is None:
+            raise Malformed(_misfit(header))
+        seq, fact_id, wall, quality, boot_id, mono, kind, version = found.groups()
+        record = cls(int(seq), fact_id, int(wall), quality, boot_id, int(mono), kind, int(version), body)
+        if max(record.seq, abs(record.wall_ms), record.mono_ms, record.version) > _WHOLE_MAX:
+            raise Malformed(_misfit(header))
+        object.__setattr__(record, "_header", line[:cut])
         return record
 
 
-def _whole(head: dict[str, Any], name: str, least: int) -> int:
-    value = head.get(name)
-    if type(value) is not int or not least <= value <= 2**53:
-        raise Malformed(f"{name}: {value!r}")
-    return value
+def _misfit(header: str) -> str:
+    """Why this is no header: what is not JSON, or the first member that does not fit, or else its form."""
+    try:
+        head = json.loads(header + "}")
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: {error}"
+    for name, fits in _MEMBERS.items():
+        if not fits(head.get(name)):
+            return f"{name}: {head.get(name)!r}"
+    return "the header is not in canonical form"
 
 
-def _word(head: dict[str, Any], name: str) -> str:
-    value = head.get(name)
-    if not isinstance(value, str) or not _SAFE.fullmatch(value):
-        raise Malformed(f"{name}: {value!r}")
-    return value
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= _WHOLE_MAX
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and _SAFE.fullmatch(value) is not None
+
+
+_MEMBERS: Mapping[str, Callable[[Any], bool]] = {
+    "seq": _whole(1),
+    "id": _is_word,
+    "wall": _whole(-_WHOLE_MAX),
+    "q": lambda value: value in _QUALITIES,
+    "boot": _is_word,
+    "mono": _whole(0),
+    "kind": _is_word,
+    "v": _whole(1),
+}
+"""What each member of a header must be, in the order in which a fault is named."""
 
 
 # -- the messages around the journal ---------------------------------------------------------------------------------
@@ -135,7 +161,7 @@ def _word(head: dict[str, Any], name: str) -> str:
 def plain(raw: bytes) -> dict[str, Any]:
     """A JSON object without a float anywhere; raises Malformed."""
     try:
-        content = json.loads(raw, parse_float=_no_float, parse_constant=_no_float)
+        content = _DECODER.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -147,6 +173,21 @@ def _no_float(text: str) -> Any:
     raise ValueError(f"{text} is not a whole number")
 
 
+def _members(message: Any) -> dict[str, Any]:
+    """A message's, or a nested dataclass's, fields by name."""
+    cls: Any = type(message)
+    return {name: getattr(message, name) for name in _names(cls)}
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(cls))
+
+
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_members)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """Base of all messages; `schema` is checked by the reader. Heads are hex, times UTC milliseconds."""
@@ -154,7 +195,7 @@ class Message:
     schema: ClassVar[str]
 
     def to_json(self) -> bytes:
-        return json.dumps({"schema": self.schema, **asdict(self)}, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode({"schema": self.schema, **_members(self)}).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
@@ -162,37 +203,88 @@ class Message:
         content = plain(raw)
         if content.get("schema") != cls.schema:
             raise Malformed(f"schema: expected {cls.schema}, found {content.get('schema')!r}")
-        made = _shaped(cls, content, "")
+        shape: Any = cls
+        try:
+            made = _reader(shape)(content)
+        except Malformed as error:
+            raise Malformed(str(error).lstrip(".")) from error
         assert isinstance(made, cls)
         return made
 
 
-def _shaped(hint: Any, value: Any, where: str) -> Any:
-    """`value` as `hint` wants it: str, int, bool, dict, a tuple of these, a dataclass, or `| None`."""
+Read = Callable[[Any], Any]
+"""A plain value as one of a type. Raises Malformed, whose message begins with where in it: `.rows[2].seq: ...`."""
+
+
+@cache
+def _reader(hint: Any) -> Read:
+    """The reader for values of a type: str, int, bool, dict, a tuple of these, a dataclass, or `| None`."""
     arms = get_args(hint)
     if get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise Malformed(f"{where}: expected a list")
-        return tuple(_shaped(arms[0], item, f"{where}[{n}]") for n, item in enumerate(value))
+        return _items_reader(_reader(arms[0]))
     if type(None) in arms:
-        return None if value is None else _shaped(arms[0], value, where)
-    if (get_origin(hint) or hint) is dict and isinstance(value, dict):
-        return (
-            {key: _shaped(arms[1], item, f"{where}.{key}") for key, item in value.items()}
-            if arms[1] is not Any
-            else value
-        )
-    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__") and isinstance(value, dict):
-        hints, made = get_type_hints(hint), {}
-        for field in fields(hint):
-            if field.name in value:
-                made[field.name] = _shaped(hints[field.name], value[field.name], f"{where}.{field.name}".lstrip("."))
-            elif field.default is MISSING and field.default_factory is MISSING:
-                raise Malformed(f"{where}.{field.name}: missing".lstrip("."))
-        return hint(**made)
-    if type(value) is not hint:
-        raise Malformed(f"{where}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
-    return value
+        inner = _reader(arms[0])
+        return lambda value: None if value is None else inner(value)
+    if get_origin(hint) is dict:
+        return _word_reader(dict) if arms[1] is Any else _mapping_reader(_reader(arms[1]))
+    if is_dataclass(hint):
+        return _fields_reader(hint)
+    return _word_reader(hint)
+
+
+def _word_reader(cls: type) -> Read:
+    def read(value: Any) -> Any:
+        if type(value) is not cls:
+            raise Malformed(f": expected {cls.__name__}, found {type(value).__name__}")
+        return value
+
+    return read
+
+
+def _items_reader(item: Read) -> Read:
+    def read(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise Malformed(": expected a list")
+        return tuple(_at(f"[{n}]", item, one) for n, one in enumerate(value))
+
+    return read
+
+
+def _mapping_reader(item: Read) -> Read:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Malformed(f": expected dict, found {type(value).__name__}")
+        return {key: _at(f".{key}", item, one) for key, one in value.items()}
+
+    return read
+
+
+def _fields_reader(cls: Any) -> Read:
+    hints = get_type_hints(cls)
+    parts = [
+        (part.name, f".{part.name}", _reader(hints[part.name]), part.default is MISSING is part.default_factory)
+        for part in fields(cls)
+    ]
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Malformed(f": expected {cls.__name__}, found {type(value).__name__}")
+        made = {}
+        for name, place, part, needed in parts:
+            if name in value:
+                made[name] = _at(place, part, value[name])
+            elif needed:
+                raise Malformed(f"{place}: missing")
+        return cls(**made)
+
+    return read
+
+
+def _at(place: str, read: Read, value: Any) -> Any:
+    try:
+        return read(value)
+    except Malformed as error:
+        raise Malformed(f"{place}{error}") from error
 
 
 @dataclass(frozen=True, slots=True)
