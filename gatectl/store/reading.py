@@ -6,7 +6,7 @@ used in a `with`; nothing here writes or checkpoints.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -150,6 +150,19 @@ class Mirror:
             "events": events,
             "next": events[-1]["position"] if events else after or 0,
         }
+
+    def records_of(self, ranges: Mapping[str, tuple[int, int]]) -> Iterator[tuple[int, Record, bytes]]:
+        """Journal records in order, with their generation and head. `ranges`: boot to the numbers of its first and last fact."""
+        marks = ",".join("?" * len(ranges))
+        for generation, *row, head in self._db.execute(
+            "SELECT generation, seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head FROM journal"  # noqa: S608  # marks are question marks
+            f" WHERE boot_id IN ({marks}) ORDER BY position",
+            tuple(ranges),
+        ):
+            record = Record(*row)
+            first, last = ranges[record.boot_id]
+            if first <= int(record.fact_id[-8:], 16) <= last:
+                yield generation, record, head
 
     # -- lanes, devices, counts -------------------------------------------------------------------------------------
 
