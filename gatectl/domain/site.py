@@ -223,7 +223,10 @@ class Site:
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _lane_input(self, event: events.LaneInput, now: Moment) -> None:
-        self._step(event.lane, event.input, now)
+        if event.lane in self.lanes:
+            self._step(event.lane, event.input, now)
+        else:
+            self._record(f.CommandRefused(type(event.input).__name__, "wiring", f"no lane {event.lane}"))
 
     def _device_went(self, event: events.DeviceWent, now: Moment) -> None:
         lost = self.books.devices_lost.get(event.device)
@@ -232,7 +235,7 @@ class Site:
         elif not event.up and lost is None:
             self._record(f.DeviceLost(event.device, event.why, now.wall_ms))
         for lane, roles in event.roles:
-            self._step(lane, DeviceAvailabilityChanged(event.up, roles), now)
+            self._lane_input(events.LaneInput(lane, DeviceAvailabilityChanged(event.up, roles)), now)
 
     def _office_went(self, event: events.OfficeWent, now: Moment) -> None:
         lost = self.books.office_lost
@@ -277,8 +280,8 @@ class Site:
         if lane not in self.lanes:
             self._effects.append(Reply(asked, "E-NOT-01", f"no lane {lane}"))
             return
-        if not why.strip():
-            self._effects.append(Reply(asked, "E-USE-01", "a reason is needed"))
+        if not (who.strip() and why.strip()):
+            self._effects.append(Reply(asked, "E-USE-01", "a name and a reason are needed"))
             return
         self._step(lane, HandCommanded(hand, who, why, asked), now)
 
@@ -379,12 +382,12 @@ class Site:
 
     def _lost_ticket(self, event: events.LostTicketDeclared, now: Moment) -> None:
         plan = self.plan.lane(event.lane) if event.lane in self.lanes else self._any_exit()
-        found = self.books.stays.get(event.ticket) if event.ticket else None
-        if event.ticket and (found is None or found.state is not TicketState.INSIDE):
+        found = self.books.stays.get(event.ticket) if event.ticket is not None else None
+        if event.ticket is not None and (found is None or found.state is not TicketState.INSIDE):
             self._effects.append(Reply(event.request, "E-TKT-08", f"{event.ticket} is not inside"))
             return
-        if event.minutes is not None and event.minutes > STAY_MINUTES_MAX:
-            self._effects.append(Reply(event.request, "E-USE-01", f"at most {STAY_MINUTES_MAX} minutes inside"))
+        if event.minutes is not None and not 0 <= event.minutes <= STAY_MINUTES_MAX:
+            self._effects.append(Reply(event.request, "E-USE-01", f"0 to {STAY_MINUTES_MAX} minutes inside"))
             return
         view = LaneView(self.plan, self.books, self.boot, now, plan)
         offer = view.exception_offer()
@@ -416,6 +419,9 @@ class Site:
         return next((plan for plan in self.plan.lanes if plan.kind is LaneKind.EXIT), self.plan.lanes[0])
 
     def _count_corrected(self, event: events.CountCorrected, now: Moment) -> None:
+        if event.area not in self.plan.areas:
+            self._effects.append(Reply(event.request, "E-NOT-01", f"no area {event.area}"))
+            return
         self._record(f.CountAdjusted(event.area, event.delta, event.who, event.why))
         self._effects.append(Reply(event.request, "", f"count of {event.area} adjusted by {event.delta:+d}"))
 

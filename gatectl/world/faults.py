@@ -9,16 +9,19 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from gatectl.domain.events import CountCorrected, OfficeCommanded, TariffReceived, VoidAsked
+from gatectl.domain import lane as inputs
+from gatectl.domain.events import CountCorrected, LaneInput, OfficeCommanded, TariffReceived, VoidAsked
 from gatectl.domain.ids import TimeQuality
 from gatectl.domain.lane import Hand
 from gatectl.domain.tariffs import to_body
+from gatectl.world import babble
 from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.office import Road
+from gatectl.world.wires import LATE_MS_MAX, Wires, tell_the_truth
 
 MINUTE_MS: Final = 60_000
 YEAR_MS: Final = 365 * 86_400_000
@@ -121,6 +124,66 @@ class Faults:
         lane.set_contact("door", True)
         yield self.minutes(1, 20)
         lane.set_contact("door", False)
+
+    # -- wires --------------------------------------------------------------------------------------------------------
+
+    def wires_garble(self, lane: LaneDevices) -> Mending:
+        yield from self._bad_wires(lane, Wires(lane, self.rng, Wires.garble), self.minutes(0.5, 10))
+
+    def wires_are_late(self, lane: LaneDevices) -> Mending:
+        """What is still on its way when they are mended comes in late, after newer words; then all is told again."""
+        yield from self._bad_wires(lane, Wires(lane, self.rng, Wires.delay), self.minutes(0.5, 10))
+        yield LATE_MS_MAX
+        tell_the_truth(lane)
+
+    def input_is_stuck(self, lane: LaneDevices) -> Mending:
+        """A reading stays as it is, or a button is pressed for ever."""
+        frozen = self.rng.choice([inputs.ArmMoved, inputs.ClosingLoopChanged, inputs.ArmingLoopChanged, None])
+        if frozen is None:
+            yield from self._pressed_for_ever(lane, self.minutes(1, 10))
+            return
+        wires = Wires(lane, self.rng, Wires.freeze, frozenset({frozen}))
+        yield from self._bad_wires(lane, wires, self.minutes(1, 10))
+
+    def _pressed_for_ever(self, lane: LaneDevices, for_ms: int) -> Mending:
+        end_ms = self.kernel.now_ms + for_ms
+        while self.kernel.now_ms < end_ms:
+            lane.contact(lane.lane, "button", True)
+            yield self.rng.randint(300, 8_000)
+
+    def module_is_not_heard(self, lane: LaneDevices) -> Mending:
+        """It obeys, and nothing comes back: a driver that hears nothing for long enough says that the module is lost."""
+        wires = Wires(lane, self.rng, Wires.hear_nothing)
+        if wires.break_down():
+            wires.go_stale()
+            yield self.minutes(0.2, 10)
+            wires.mend()
+
+    def module_does_not_obey(self, lane: LaneDevices) -> Mending:
+        """It is heard, and says yes to everything, and the arm stays where it is."""
+        lane.truth.arm.stuck = True
+        yield self.minutes(0.5, 10)
+        lane.truth.arm.stuck = False
+
+    def _bad_wires(self, lane: LaneDevices, wires: Wires, for_ms: int) -> Mending:
+        if wires.break_down():
+            yield for_ms
+            wires.mend()
+
+    def anything_is_said(self, lane: LaneDevices) -> Mending:
+        """To one lane: mostly what the world would answer next, sometimes nothing for a while, sometimes anything."""
+        for turn in range(self.rng.randint(5, 60)):
+            site, what = self.daemon.site, self.rng.random()
+            if site is None or what < 0.2:
+                yield self.rng.choice([1, 500, 3_000, 25_000])
+            elif what < 0.75:
+                expected = babble.answers(site, site.lanes[lane.lane])
+                self.daemon.post(LaneInput(lane.lane, self.rng.choice([expected[0], *expected])))
+            else:
+                self.daemon.post(babble.anything(site, lane.lane, self.rng, self.n * 100 + turn))
+            yield self.rng.choice([0, 1, 40, 1_200])
+        for each in self.devices:
+            tell_the_truth(each)
 
     # -- people ---------------------------------------------------------------------------------------------------------
 
@@ -234,6 +297,12 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "terminal": Faults.terminal_answers_badly,
     "device": Faults.device_lost,
     "door": Faults.door_opens,
+    "garbled": Faults.wires_garble,
+    "late": Faults.wires_are_late,
+    "stuck": Faults.input_is_stuck,
+    "half-open": Faults.module_is_not_heard,
+    "deaf": Faults.module_does_not_obey,
+    "anything": Faults.anything_is_said,
     "hold": Faults.held_open,
     "lock": Faults.locked,
     "hands": Faults.opened_by_hand,
