@@ -93,6 +93,18 @@ def _ports() -> click.Command:
     return ports
 
 
+def _incident() -> click.Command:
+    from gatectl.cli.incident import incident
+
+    return incident
+
+
+def _replay() -> click.Command:
+    from gatectl.cli.replay import replay
+
+    return replay
+
+
 def _mirror() -> click.Command:
     from gatectl.cli.mirror import mirror
 
@@ -129,6 +141,8 @@ COMMANDS = {
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),
     "ports": ("What each port has counted: bad frames, refused messages.", _ports),
+    "incident": ("Put what happened into one file, to be replayed elsewhere.", _incident),
+    "replay": ("Run an incident through this version's core; find where it differs.", _replay),
     "mirror": ("Make the mirror again from the journal.", _mirror),
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),
