@@ -20,7 +20,7 @@ from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel, Process, Until
-from gatectl.world.office import Road
+from gatectl.world.road import TROUBLES, Road
 from gatectl.world.wires import LATE_MS_MAX, Wires, tell_the_truth
 
 MINUTE_MS: Final = 60_000
@@ -279,7 +279,7 @@ class Faults:
         self.daemon.commit_ms = (2, 12)
 
     def office_is_away(self, lane: LaneDevices) -> Mending:
-        self.road.trouble = self.rng.choice(["away", "away", "slow", "reply-lost", "duplicated", "portal"])
+        self.road.trouble = self.rng.choice(["away", "mixed", *TROUBLES])
         yield self.minutes(1, 180)
         self.road.trouble = ""
 

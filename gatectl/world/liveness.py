@@ -11,8 +11,8 @@ from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import Ledger, hold
 from gatectl.world.motorists import Motorists
-from gatectl.world.office import Uplink
 from gatectl.world.terminal import Terminal
+from gatectl.world.uplink import Uplink
 
 HOUR_MS: Final = 3_600_000
 SERVE_MS_MAX: Final = 3 * HOUR_MS

@@ -1,243 +1,332 @@
-"""A dull office in memory, and the road to it: it keeps the contract of sync.records to the letter, the road keeps nothing.
+"""A dull office in memory: it keeps the contract of sync.records to the letter, as the real one does.
 
-The office stores heads and not lines: what it holds is proved by the chain, and memory stays bounded for years.
+Rule 1: what it refuses, with which name, and in which order it looks, is the real office's: tests/central plays what was
+        asked here to that one and compares.
+Rule 2: rows are kept in the order in which they came, so a backup is a count of rows, and a restore forgets the rest.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from random import Random
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import zstandard
 
-from gatectl.world.disk import Disk
-from gatectl.world.kernel import Kernel
-from gatectl.world.ledger import hold
 from sync.chain import genesis, link
-from sync.ports import Answer, Request, Unreachable
-from sync.records import BATCH_BYTES_MAX, PROBLEMS, PROTOCOL_MAX, Ack, Hello, Malformed, Record, Welcome
-from sync.status import LinkState
-from sync.upload import Acknowledge, Begin, Identity, Send, UploaderMachine, Wait
+from sync.ports import Answer, Request
+from sync.records import (
+    BATCH_BYTES_MAX,
+    BATCH_RECORDS_MAX,
+    PROBLEMS,
+    PROTOCOL_MAX,
+    PROTOCOL_MIN,
+    Ack,
+    Generation,
+    Hello,
+    Malformed,
+    NewGeneration,
+    Record,
+    Welcome,
+)
 
-INSTALLATION: Final = "installation-1"
-HEADS_KEPT_MAX: Final = 20_000
-"""Heads the office can still compare with; a batch that overlaps further back is refused as a gap."""
-ROAD_MS: Final = (20, 120)
-WAKE_MS: Final = 5_000
-"""Commits are sent together when they come so close."""
-OFFICE_LOST_MS: Final = 30_000
-LOOK_MS: Final = 15_000
+ROWS_KEPT_MAX: Final = 60_000
+"""Rows the office can still give back, compare with and roll back to, at least; half as many more before it forgets."""
+IDS_KEPT_MAX: Final = 200_000
+"""Fact ids by which the office still knows a fact that comes again."""
+PAYMENTS_KEPT_MAX: Final = 200_000
+DAY_MS: Final = 86_400_000
 
 
 class _Problem(Exception):
-    def __init__(self, status: int, name: str) -> None:
+    def __init__(self, status: int, name: str, **members: Any) -> None:
         super().__init__(name)
-        self.status, self.name = status, name
+        self.status, self.name, self.members = status, name, members
+
+
+class Row(NamedTuple):
+    """A record as it is held. `fate`: projected, again (its fact was here), conflict, unknown or clash: these are parked."""
+
+    generation: int
+    record: Record
+    head: bytes
+    fate: str
+
+
+class Money(NamedTuple):
+    """A payment as the office counts it."""
+
+    fact_id: str
+    day: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """The office at one moment, as far as rows that were added since do not tell."""
+
+    rows: int
+    generation: int
+    begun: tuple[tuple[int, int], ...]
+    installation: str
 
 
 @dataclass(slots=True)
 class Office:
-    """One site's journal as the office has it."""
+    """One site's journal as the office has it. `age`: "" as new as the site, older or newer: other versions of the office."""
 
     site: str
     zstd: bool
-    seq: int = 0
-    heads: dict[int, bytes] = field(default_factory=dict)
+    age: str = ""
+    installation: str = "installation-1"
+    generation: int = 1
+    rows: list[Row] = field(default_factory=list)
+    dropped: int = 0
+    """So many of all rows are forgotten: the oldest ones."""
+    begun: dict[int, int] = field(default_factory=lambda: {1: 0})
+    """Generation to how many rows there were before its first one."""
+    ids: dict[str, int] = field(default_factory=dict)
+    """Fact to the number of its row."""
+    payments: dict[str, Money] = field(default_factory=dict)
+    fates: Counter[str] = field(default_factory=Counter)
+    alarms: Counter[str] = field(default_factory=Counter)
+    """What people at the office were told, ever: a restore takes nothing of it back."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why generations were begun, ever."""
+    enrolments: int = 1
     batches: int = 0
+    restores: int = 0
+    observed: Callable[[Request | str, Answer | None], None] = lambda _request, _answer: None
+    """Sees each question with its answer, and each deed of the office's people by its name."""
 
-    def __post_init__(self) -> None:
-        self.heads[0] = genesis(self.site, 1)
+    # -- what people do ------------------------------------------------------------------------------------------------
+
+    def enrol(self) -> tuple[str, int]:
+        """A person enrols the site's machine again: its installation, and the current generation."""
+        self.enrolments += 1
+        self.installation = f"installation-{self.enrolments}"
+        self.observed("enrol", None)
+        return self.installation, self.generation
+
+    def backup(self) -> Backup:
+        self.observed("backup", None)
+        return Backup(self.received, self.generation, tuple(self.begun.items()), self.installation)
+
+    def restore(self, backup: Backup) -> None:
+        """What came since is gone."""
+        self.observed("restore", None)
+        assert backup.rows >= self.dropped, "a backup of rows that are forgotten"
+        self.restores += 1
+        keep = backup.rows - self.dropped
+        for row in self.rows[keep:]:
+            self.fates[row.fate] -= 1
+        del self.rows[keep:]
+        self.ids = {fact: number for fact, number in self.ids.items() if number < backup.rows}
+        self.payments = {key: money for key, money in self.payments.items() if money.fact_id in self.ids}
+        self.generation, self.installation = backup.generation, backup.installation
+        self.begun = dict(backup.begun)
+
+    # -- what it knows -------------------------------------------------------------------------------------------------
+
+    @property
+    def received(self) -> int:
+        return self.dropped + len(self.rows)
+
+    @property
+    def seq(self) -> int:
+        """Of the current generation."""
+        return self.received - self.begun[self.generation]
+
+    @property
+    def head(self) -> bytes:
+        return self.rows[-1].head if self.seq else genesis(self.site, self.generation)
+
+    def head_at(self, generation: int, seq: int) -> bytes | None:
+        if seq == 0:
+            return genesis(self.site, generation)
+        found = self._page(generation, seq - 1, 1)
+        return found[0].head if found and found[0].record.seq == seq else None
+
+    def _page(self, generation: int, after: int, limit: int) -> list[Row]:
+        if generation not in self.begun:
+            return []
+        first = max(0, self.begun[generation] + after - self.dropped)
+        return [row for row in self.rows[first : first + limit] if row.generation == generation]
+
+    # -- what a site asks ----------------------------------------------------------------------------------------------
 
     def ask(self, request: Request) -> Answer:
         """As if the request came over a perfect wire."""
-        try:
-            body = self._route(request)
-        except Malformed as error:
-            return _answer(422, {"type": f"{PROBLEMS}malformed", "detail": str(error)})
-        except _Problem as problem:
-            return _answer(problem.status, {"type": f"{PROBLEMS}{problem.name}"})
-        return Answer(200, "application/json", (("content-type", "application/json"),), body)
+        answer = self._answer(request)
+        self.observed(request, answer)
+        return answer
 
-    def _route(self, request: Request) -> bytes:
-        path = request.path.removeprefix(f"/sync/v1/sites/{self.site}/")
-        if path == "hello":
-            return self._hello(Hello.from_json(request.body)).to_json()
-        if path == "journal/1" and request.method == "POST":
-            return self._journal(dict(request.headers), request.body).to_json()
-        raise _Problem(404, "unknown-path")
+    def _answer(self, request: Request) -> Answer:
+        try:
+            status, kind, body = self._route(request)
+        except Malformed as error:
+            return _problem(422, {"type": f"{PROBLEMS}malformed", "detail": str(error)})
+        except _Problem as problem:
+            return _problem(problem.status, {"type": f"{PROBLEMS}{problem.name}", **problem.members})
+        if self.age == "newer" and kind == "application/json":
+            body = body[:-1] + b',"regards":{"from":["a","newer","office"]}}'
+        return Answer(status, kind, (("content-type", kind),), body)
+
+    def _route(self, request: Request) -> tuple[int, str, bytes]:
+        parts = urlsplit(request.path)
+        match request.method, parts.path.removeprefix(f"/sync/v1/sites/{self.site}/").split("/"):
+            case "POST", ["hello"]:
+                return 200, "application/json", self._hello(Hello.from_json(request.body)).to_json()
+            case "POST", ["generations"]:
+                return 201, "application/json", self._begin(NewGeneration.from_json(request.body)).to_json()
+            case "POST", ["journal", generation]:
+                return 200, "application/json", self._journal(int(generation), request).to_json()
+            case "GET", ["journal", generation]:
+                query = parse_qs(parts.query)
+                rows = self._page(int(generation), int(query["after"][0]), int(query["limit"][0]))
+                return 200, "application/x-ndjson", b"".join(row.record.to_line() + b"\n" for row in rows)
+        raise _Problem(404, "not-found")
+
+    def _known(self, installation: str) -> None:
+        if installation != self.installation:
+            raise _Problem(403, "not-enrolled")
 
     def _hello(self, said: Hello) -> Welcome:
-        head = self.heads[self.seq]
-        why = ""
-        if said.generation != 1:
-            why = "unknown"
-        elif said.seq < self.seq:
-            why = "behind"
-        elif said.seq == self.seq and said.head != head.hex():
-            why = "forked"
-        verdict = "new-generation" if why else "continue"
-        encodings = ("zstd", "identity") if self.zstd else ("identity",)
-        return Welcome(self.site, 1, self.seq, head.hex(), verdict, why, PROTOCOL_MAX, 1, 0, 0, False, encodings)
+        if self.age == "too-new":
+            raise _Problem(409, "protocol")
+        self._known(said.installation)
+        why = self._doubt(said)
+        if why:
+            self.alarms[why] += 1
+        return Welcome(
+            self.site,
+            self.generation,
+            self.seq,
+            self.head.hex(),
+            "new-generation" if why else "continue",
+            why,
+            max(PROTOCOL_MIN, min(PROTOCOL_MAX, said.protocol_max)),
+            1,
+            0,
+            0,
+            False,
+            ("zstd", "identity") if self.zstd and self.age != "older" else ("identity",),
+        )
 
-    def _journal(self, headers: dict[str, str], body: bytes) -> Ack:
+    def _doubt(self, said: Hello) -> str:
+        if said.generation > self.generation:
+            return "unknown"
+        if said.generation < self.generation:
+            return "fenced"
+        if said.seq > self.seq:
+            return ""
+        if said.head != (self.head_at(said.generation, said.seq) or b"").hex():
+            return "forked"
+        return "behind" if said.seq < self.seq else ""
+
+    def _begin(self, said: NewGeneration) -> Generation:
+        self._known(said.installation)
+        if said.after < self.generation:
+            raise _Problem(409, "fenced", generation=self.generation)
+        self.generation = said.after + 1
+        self.begun[self.generation] = self.received
+        self.alarms["new-generation"] += 1
+        self.reasons[said.reason] += 1
+        return Generation(self.generation)
+
+    # -- uploads -------------------------------------------------------------------------------------------------------
+
+    def _journal(self, generation: int, request: Request) -> Ack:
+        try:
+            return self._taken(generation, request)
+        except _Problem as problem:
+            if problem.name in ("fork", "fenced", "bad-chain"):
+                self.alarms[problem.name] += 1
+            raise
+
+    def _taken(self, generation: int, request: Request) -> Ack:
+        headers = dict(request.headers)
+        first = int(headers["gatectl-first"])
+        linked = self._linked(headers, request.body)
+        self._known(headers["gatectl-installation"])
+        if generation != self.generation:
+            raise _Problem(409, "fenced" if generation < self.generation else "fork", generation=self.generation)
+        if first > self.seq + 1:
+            raise _Problem(409, "gap", expected=self.seq + 1)
+        common = min(self.seq, first + len(linked) - 1)
+        theirs = linked[common - first][1] if common >= first else bytes.fromhex(headers["gatectl-prev"])
+        if theirs != self.head_at(generation, common):
+            raise _Problem(409, "fork", at=common)
+        for record, head in linked[self.seq - first + 1 :]:
+            self._keep(record, head)
+        self.batches += 1
+        self._forget()
+        return Ack(self.site, generation, self.seq, self.head.hex(), 1, 0, 0)
+
+    def _linked(self, headers: dict[str, str], body: bytes) -> list[tuple[Record, bytes]]:
+        """The records, and the heads that they give."""
         if headers["content-encoding"] == "zstd":
+            if self.age == "older":
+                raise _Problem(415, "malformed")
             body = zstandard.ZstdDecompressor().decompress(body, max_output_size=2 * BATCH_BYTES_MAX)
-        lines = body.splitlines()
-        first, head = int(headers["gatectl-first"]), bytes.fromhex(headers["gatectl-prev"])
-        if first > self.seq + 1 or first - 1 not in self.heads:
-            raise _Problem(409, "gap")
-        if head != self.heads[first - 1]:
-            raise _Problem(409, "fork")
-        found: list[bytes] = []
-        for seq, line in enumerate(lines, first):
+        lines = body.split(b"\n")[:-1]
+        if len(body) > BATCH_BYTES_MAX or len(lines) > BATCH_RECORDS_MAX:
+            raise _Problem(413, "too-large")
+        if len(lines) != int(headers["gatectl-count"]):
+            raise _Problem(422, "malformed")
+        head, linked = bytes.fromhex(headers["gatectl-prev"]), []
+        for seq, line in enumerate(lines, int(headers["gatectl-first"])):
             record = Record.from_line(line)
+            if record.seq != seq:
+                raise _Problem(422, "malformed")
             head = link(head, record.header(), record.body)
-            if record.seq != seq or (seq <= self.seq and self.heads.get(seq, head) != head):
-                raise _Problem(409, "fork")
-            found.append(head)
+            linked.append((record, head))
         if head.hex() != headers["gatectl-head"]:
             raise _Problem(422, "bad-chain")
-        self._store(first, found)
-        return Ack(self.site, 1, self.seq, self.heads[self.seq].hex(), 1, 0, 0)
+        return linked
 
-    def _store(self, first: int, heads: list[bytes]) -> None:
-        self.batches += 1
-        self.heads.update(enumerate(heads, first))
-        self.seq = max(self.seq, first + len(heads) - 1)
-        while len(self.heads) > HEADS_KEPT_MAX:
-            del self.heads[next(iter(self.heads))]
+    def _keep(self, record: Record, head: bytes) -> None:
+        fate = self._fate(record)
+        if fate != "again" and fate != "conflict":
+            self.ids[record.fact_id] = self.received
+        self.rows.append(Row(self.generation, record, head, fate))
+        self.fates[fate] += 1
+        if fate in ("conflict", "unknown", "clash"):
+            self.alarms["parked"] += 1
+
+    def _fate(self, record: Record) -> str:
+        number = self.ids.get(record.fact_id)
+        if number is not None:
+            held = self.rows[number - self.dropped].record if number >= self.dropped else record
+            return "again" if replace(held, seq=record.seq) == record else "conflict"
+        if self.age == "older" and record.kind in NEW_KINDS:
+            return "unknown"
+        return self._paid(record) if record.kind == "payment.taken" else "projected"
+
+    def _paid(self, record: Record) -> str:
+        """A payment counts once, by its own key."""
+        body = json.loads(record.body)
+        if body["payment"] in self.payments:
+            return "clash"
+        self.payments[body["payment"]] = Money(record.fact_id, body["paid_ms"] // DAY_MS, body["amount_minor"])
+        return "projected"
+
+    def _forget(self) -> None:
+        spare = len(self.rows) - ROWS_KEPT_MAX
+        if spare > ROWS_KEPT_MAX // 2:
+            del self.rows[:spare]
+            self.dropped += spare
+        while len(self.ids) > IDS_KEPT_MAX:
+            del self.ids[next(iter(self.ids))]
+        while len(self.payments) > PAYMENTS_KEPT_MAX:
+            del self.payments[next(iter(self.payments))]
 
 
-def _answer(status: int, members: dict[str, Any]) -> Answer:
+NEW_KINDS: Final = frozenset({"passage.observed", "device.lost", "device.back", "office.back"})
+"""What an office two versions older never heard of."""
+
+
+def _problem(status: int, members: dict[str, Any]) -> Answer:
     kind = "application/problem+json"
     return Answer(status, kind, (("content-type", kind),), json.dumps({"status": status, **members}).encode())
-
-
-@dataclass(slots=True)
-class Road:
-    """Between site and office. `trouble`: "", away, slow, reply-lost, duplicated, portal."""
-
-    kernel: Kernel
-    rng: Random
-    office: Office
-    trouble: str = ""
-    _before: Request | None = None
-
-    def ask(self, request: Request, answered: Callable[[Answer | Unreachable], None]) -> None:
-        """`answered` is called later, once."""
-        delay_ms = self.rng.randint(*ROAD_MS)
-        answer: Answer | Unreachable
-        if self.trouble == "away":
-            answer, delay_ms = Unreachable("no route"), request.total_ms
-        elif self.trouble == "portal":
-            answer = Answer(200, "text/html", (("content-type", "text/html"),), b"<html>Free WiFi</html>")
-        else:
-            if self.trouble == "duplicated" and self._before is not None:
-                self.office.ask(self.rng.choice([request, self._before]))
-            answer = self.office.ask(request)
-            self._before = request
-            if self.trouble == "slow":
-                delay_ms = self.rng.randrange(request.total_ms)
-            if self.trouble == "reply-lost" and self.rng.random() < 0.7:
-                answer, delay_ms = Unreachable("reset"), request.total_ms
-        self.kernel.after(delay_ms, lambda: answered(answer))
-
-
-@dataclass(slots=True)
-class Uplink:
-    """Drives sync's upload machine as its thread does. `office_went` tells the core what the link's watcher would."""
-
-    kernel: Kernel
-    rng: Random
-    disk: Disk
-    road: Road
-    wall_ms: Callable[[], int]
-    office_went: Callable[[bool, str], None]
-    machine: UploaderMachine | None = None
-    _life: int = 0
-    _wake_at_ms: int | None = None
-    _busy: bool = False
-    _up: bool | None = None
-    _since_ms: int = 0
-
-    def boot(self, boot_id: str) -> None:
-        identity = Identity(self.disk.plan.site, INSTALLATION, 1, boot_id, "gatectl/simulate")
-        self.machine = UploaderMachine(identity, self.disk, self.rng, wall_ms=self.wall_ms)
-        self._life += 1
-        self._busy, self._wake_at_ms, self._up, self._since_ms = False, None, None, self.kernel.now_ms
-        self._turn(self._life)
-        life = self._life
-        self.kernel.after(LOOK_MS, lambda: self._look(life))
-
-    def cut(self) -> None:
-        self._life += 1
-        self.machine = None
-
-    def committed(self) -> None:
-        """News for the machine; it hears of it soon."""
-        if self.machine is not None and not self._busy:
-            self._sleep_until(self.kernel.now_ms + WAKE_MS)
-
-    @property
-    def lag(self) -> int:
-        return self.disk.unacknowledged
-
-    def _sleep_until(self, at_ms: int) -> None:
-        if self._wake_at_ms is None or at_ms < self._wake_at_ms:
-            self._wake_at_ms = at_ms
-            life = self._life
-            self.kernel.at(at_ms, lambda: self._wake(life, at_ms))
-
-    def _wake(self, life: int, at_ms: int) -> None:
-        if life == self._life and at_ms == self._wake_at_ms:
-            self._wake_at_ms = None
-            self._turn(life)
-
-    def _turn(self, life: int) -> None:
-        while life == self._life and not self._busy:
-            assert self.machine is not None
-            step = self.machine.step(self.kernel.now_ms)
-            if isinstance(step, Wait):
-                self._sleep_until(max(step.until_ms, self.kernel.now_ms + 1))
-                return
-            if isinstance(step, Send):
-                self._busy = True
-                self.road.ask(step.request, lambda answer: self._answered(life, answer))
-                return
-            hold(not isinstance(step, Begin), "histories never part", str(step))
-            if isinstance(step, Acknowledge):
-                self.disk.acknowledge(step.position.generation, step.position.seq, step.position.head)
-                the_office_holds_a_prefix(self.disk, self.road.office)
-                self.machine.stored()
-
-    def _answered(self, life: int, answer: Answer | Unreachable) -> None:
-        if life == self._life:
-            assert self.machine is not None
-            self._busy = False
-            self.machine.answered(answer, self.kernel.now_ms)
-            self._turn(life)
-
-    def _look(self, life: int) -> None:
-        """Like the daemon's link: lost after a while without word, back as soon as both chains agree."""
-        if life != self._life:
-            return
-        assert self.machine is not None
-        status = self.machine.status(self.kernel.now_ms)
-        up = status.state is LinkState.ONLINE
-        if up:
-            self._since_ms = self.kernel.now_ms
-        if up and self._up is not True:
-            self._up = True
-            self.office_went(True, "")
-        elif not up and self._up is not False and self.kernel.now_ms - self._since_ms >= OFFICE_LOST_MS:
-            self._up = False
-            self.office_went(False, status.last_error or "no answer")
-        self.kernel.after(LOOK_MS, lambda: self._look(life))
-
-
-def the_office_holds_a_prefix(disk: Disk, office: Office) -> None:
-    """7: what the office holds is exactly the beginning of the journal."""
-    own = disk.head_at(1, office.seq)
-    hold(own == office.heads[office.seq], "the office holds a prefix of the journal", f"up to {office.seq}")
-    hold(disk.acked().seq <= office.seq, "what is acknowledged, the office holds", f"{disk.acked().seq}")

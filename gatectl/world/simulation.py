@@ -27,9 +27,11 @@ from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel, Process
 from gatectl.world.ledger import Broken, Ledger, hold
 from gatectl.world.motorists import Motorists
-from gatectl.world.office import Office, Road, Uplink
+from gatectl.world.office import Office
 from gatectl.world.plans import site_plan
+from gatectl.world.road import ROADS_MS, Road
 from gatectl.world.terminal import Terminal
+from gatectl.world.uplink import Uplink
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -134,7 +136,7 @@ class World:
             kernel,
             self._rng("uplink"),
             self.disk,
-            Road(kernel, self._rng("road"), self.office),
+            Road(kernel, self._rng("road"), self.office, ms=ROADS_MS[options.seed % len(ROADS_MS)]),
             self.clock.wall_ms,
             lambda up, why: self.daemon.post(OfficeWent(up, why)),
         )

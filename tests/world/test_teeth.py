@@ -12,10 +12,12 @@ from gatectl.domain.ids import Moment
 from gatectl.domain.lane import Loop, Trust
 from gatectl.domain.site import Batch, Site
 from gatectl.world.daemon import START_WALL_MS, Daemon
+from gatectl.world.office import Office
 from gatectl.world.simulation import Options, World
-from sync.ports import Position
+from sync.ports import Position, Request
 from sync.records import Ack
-from sync.upload import UploaderMachine, _Batch
+from sync.upload import Send, UploaderMachine, Wait, _Batch
+from sync.uploader import Driving, News
 
 
 def caught(seeds: Iterable[int] = range(1, 31), **options: Any) -> str:
@@ -72,18 +74,17 @@ def test_an_acknowledgement_believed_without_its_chain(monkeypatch: pytest.Monke
     """Status 200 and a number: what more does one want? The office was asked by somebody else's replay."""
 
     def gullible(self: UploaderMachine, said: Ack, batch: _Batch) -> Position | None:
-        return Position(1, batch.last, batch.head)
-
-    from gatectl.world.office import Office
+        return Position(self._cursor.generation, batch.last, batch.head)
 
     journal = Office._journal
 
-    def forgetful(self: Office, headers: dict[str, str], body: bytes) -> Ack:
-        held, heads = self.seq, dict(self.heads)
-        ack = journal(self, headers, body)
+    def forgetful(self: Office, generation: int, request: Request) -> Ack:
+        held = self.backup()
+        ack = journal(self, generation, request)
         if self.batches % 5 == 0:
-            self.seq, self.heads = held, heads
-            return replace(ack, ack=held, head=heads[held].hex())
+            self.restore(held)
+            self.restores -= 1  # nobody did that
+            return replace(ack, ack=self.seq, head=self.head.hex())
         return ack
 
     monkeypatch.setattr(Office, "_journal", forgetful)
@@ -91,6 +92,26 @@ def test_an_acknowledgement_believed_without_its_chain(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(UploaderMachine, "_believed", gullible)
     assert caught(range(1, 3)).startswith("what is acknowledged, the office holds")
+
+
+def test_a_lost_wake_up_in_the_uploader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flag is cleared after the journal was asked: a commit in between waits for the next one, or for the greeting."""
+
+    def late(machine: UploaderMachine, news: News, now_ms: Callable[[], int]) -> Driving:
+        while True:
+            step = machine.step(now_ms())
+            yield None
+            news.clear()
+            said = yield step
+            if isinstance(step, Send):
+                assert said is not None
+                machine.answered(said, now_ms())
+            elif not isinstance(step, Wait):
+                machine.stored()
+
+    monkeypatch.setattr("gatectl.world.uplink.drive", late)
+
+    assert caught().startswith("no record waits while the office is there")
 
 
 def test_a_deadline_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
