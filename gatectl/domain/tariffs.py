@@ -1,219 +1,81 @@
 """Tariffs: data with a name and a date, priced by the strategy that their kind names.
 
-Rule 1: a price is counted in elapsed real time from entry. Local time is for the explanation alone: the hour that a
-clock change skips costs nothing, the hour that it repeats is paid for, and no tariff here has hours of the day.
+Rule 1: a price is counted in elapsed real time from entry: the hour that a clock change skips costs nothing, the hour that it
+repeats is paid for. Local time says which band of a tariff with bands is in force (`tariff_calendar`), and explains.
 Rule 2: every *started* step is charged whole; a stay that ends to the millisecond on a step's end has not started the
 next.
-Rule 3: the daily cap holds for each started 24 h counted from entry (not for calendar days). Each such day is priced by
-itself, its steps counted from the day's beginning; the base price belongs to the first day and is under its cap.
+Rule 3: an hourly tariff's daily cap holds for each started 24 h counted from entry (not for calendar days). Each such day is
+priced by itself, its steps counted from the day's beginning; the base price belongs to the first day and is under its cap.
 Without a cap there are no days: steps are counted through the whole stay.
 Rule 4: steps add up before they are rounded, half up, to the minor unit: three steps of 20 min at 3.50/h are 3.50.
 Rule 5: within the entry grace a stay is free; one millisecond later all of it is charged, the grace included.
 Rule 6: a price comes with its lines, and the lines sum to it.
-Rule 7: a key that this version does not know refuses the tariff: a price rule cannot be skipped.
+Rule 7: a version never changes its prices. `tests/domain/golden/tariffs_*.jsonl` holds bodies with stays and their prices.
+Rule 8: a key that this version does not know refuses the tariff: a price rule cannot be skipped.
 """
 
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Self
+from typing import Final
 
 from gatectl.domain.facts import Line
-from gatectl.domain.money import AMOUNT_MINOR_MAX, shown
+from gatectl.domain.money import AMOUNT_MINOR_MAX
+from gatectl.domain.tariff_bands import Bands
+from gatectl.domain.tariff_demand import Demand, Fixed
+from gatectl.domain.tariff_rates import Flat, Hourly, Rate, Span
+from gatectl.domain.tariff_reading import (
+    DAY_MS,
+    MINUTE_MS,
+    WALL_MS_MAX,
+    Fault,
+    Reader,
+    TariffRefused,
+    Whole,
+    brief,
+)
 
-MINUTE_MS = 60_000
-DAY_MS = 24 * 60 * MINUTE_MS
-STEP_MINUTES_MAX = 24 * 60
+__all__ = [
+    "DAY_MS",
+    "MINUTE_MS",
+    "WALL_MS_MAX",
+    "Charge",
+    "Fault",
+    "Fixed",
+    "Tariff",
+    "TariffRefused",
+    "charge",
+    "chosen",
+    "due",
+    "from_body",
+    "parse",
+    "to_body",
+]
+
 GRACE_MINUTES_MAX = 24 * 60
 EXIT_GRACE_MINUTES = 15
 """What a tariff that does not say gives a driver to reach the exit after paying."""
-BODY_CHARS_MAX = 8 * 1024
-WALL_MS_MAX = 253_402_214_400_000
-"""9999-12-31T00:00Z, the end of the calendar that can be written."""
+BODY_CHARS_MAX = 32 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 
-
-# -- what is refused ------------------------------------------------------------------------------------------------
-
-
-class Fault(NamedTuple):
-    """One thing wrong with a tariff: the key, what is wrong with it, and what to write instead (may be empty)."""
-
-    key: str
-    what: str
-    hint: str
-
-
-class TariffRefused(ValueError):
-    """Raised with every fault of a tariff at once."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.key}: {fault.what}" for fault in faults))
-        self.faults = faults
-
-
-# -- what a tariff is -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stay as a strategy prices it; `until_ms` is after `entered_ms`."""
-
-    entered_ms: int
-    until_ms: int
-    zone: tzinfo
-    currency: str
-
-    @property
-    def ms(self) -> int:
-        return self.until_ms - self.entered_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A key that takes a whole number from `low` to `high`. With neither default nor `optional` it must be there."""
-
-    low: int
-    high: int
-    default: int | None = None
-    optional: bool = False
-
-
-class Rate(ABC):
-    """A pricing strategy. Another kind is another subclass, with its keys, put into `RATES`."""
-
-    __slots__ = ()
-    kind: ClassVar[str]
-    keys: ClassVar[Mapping[str, Whole]]
-
-    @classmethod
-    @abstractmethod
-    def of(cls, values: Mapping[str, int]) -> Self:
-        """Made from checked values of `keys`; optional ones may be missing."""
-
-    @abstractmethod
-    def values(self) -> Mapping[str, int]:
-        """What `of` was given, defaults included."""
-
-    @abstractmethod
-    def faults(self) -> list[Fault]:
-        """What is wrong between values that are each right."""
-
-    @abstractmethod
-    def lines(self, span: Span) -> list[Line]:
-        """The price of a stay longer than the entry grace, line by line; none is empty, the sum is not negative."""
-
-    @abstractmethod
-    def summary(self, currency: str) -> str:
-        """For the ticket and the display, under 60 characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flat(Rate):
-    """One price for a stay, however long."""
-
-    kind: ClassVar[str] = "flat"
-    keys: ClassVar[Mapping[str, Whole]] = MappingProxyType({"base_minor": Whole(0, AMOUNT_MINOR_MAX)})
-    base_minor: int
-
-    @classmethod
-    def of(cls, values: Mapping[str, int]) -> Self:
-        return cls(values["base_minor"])
-
-    def values(self) -> Mapping[str, int]:
-        return {"base_minor": self.base_minor}
-
-    def faults(self) -> list[Fault]:
-        return []
-
-    def lines(self, span: Span) -> list[Line]:
-        return [Line(f"Flat price {shown(self.base_minor, span.currency)}", self.base_minor)]
-
-    def summary(self, currency: str) -> str:
-        return f"{shown(self.base_minor, currency)} a stay"
-
-
-@dataclass(frozen=True, slots=True)
-class Hourly(Rate):
-    """A base price and an hourly price charged by started steps, at most the cap a day (rules 2 to 4)."""
-
-    kind: ClassVar[str] = "hourly"
-    keys: ClassVar[Mapping[str, Whole]] = MappingProxyType(
-        {
-            "base_minor": Whole(0, AMOUNT_MINOR_MAX, default=0),
-            "per_hour_minor": Whole(0, AMOUNT_MINOR_MAX),
-            "step_minutes": Whole(1, STEP_MINUTES_MAX, default=60),
-            "daily_cap_minor": Whole(1, AMOUNT_MINOR_MAX, optional=True),
-        }
-    )
-    base_minor: int
-    per_hour_minor: int
-    step_minutes: int
-    daily_cap_minor: int | None
-
-    @classmethod
-    def of(cls, values: Mapping[str, int]) -> Self:
-        return cls(
-            values["base_minor"], values["per_hour_minor"], values["step_minutes"], values.get("daily_cap_minor")
-        )
-
-    def values(self) -> Mapping[str, int]:
-        always = {
-            "base_minor": self.base_minor,
-            "per_hour_minor": self.per_hour_minor,
-            "step_minutes": self.step_minutes,
-        }
-        return always if self.daily_cap_minor is None else always | {"daily_cap_minor": self.daily_cap_minor}
-
-    def faults(self) -> list[Fault]:
-        if self.daily_cap_minor is not None and self.daily_cap_minor < self.base_minor:
-            return [Fault("daily_cap_minor", "is less than base_minor", f"{self.base_minor} or more")]
-        return []
-
-    def lines(self, span: Span) -> list[Line]:
-        days = -(-span.ms // DAY_MS)
-        if self.daily_cap_minor is None or days == 1:
-            return self._day("", self.base_minor, span.ms, span.currency)
-        lines = self._day("Day 1: ", self.base_minor, DAY_MS, span.currency)
-        if days > 2:
-            each = sum(line.amount_minor for line in self._day("", 0, DAY_MS, span.currency))
-            which = "Day 2" if days == 3 else f"Days 2 to {days - 1}"
-            lines.append(Line(f"{which}: {days - 2} x {shown(each, span.currency)}", (days - 2) * each))
-        return lines + self._day(f"Day {days}: ", 0, span.ms - (days - 1) * DAY_MS, span.currency)
-
-    def _day(self, label: str, base_minor: int, ms: int, currency: str) -> list[Line]:
-        """The price of `ms` of one day (or, without a cap, of the stay) and of the base price in it."""
-        steps = -(-ms // (self.step_minutes * MINUTE_MS))
-        # Half up in integers: (2a + b) // 2b is a / b rounded.
-        time_minor = (2 * steps * self.step_minutes * self.per_hour_minor + 60) // 120
-        lines = [Line(f"{label}Base price", base_minor)] if base_minor else []
-        by = f"{steps} x {self.step_minutes} min started"
-        lines.append(Line(f"{label}{by}, {shown(self.per_hour_minor, currency)}/h", time_minor))
-        if self.daily_cap_minor is not None and base_minor + time_minor > self.daily_cap_minor:
-            over = self.daily_cap_minor - base_minor - time_minor
-            lines.append(Line(f"{label}At most {shown(self.daily_cap_minor, currency)} a day", over))
-        return lines
-
-    def summary(self, currency: str) -> str:
-        base = f"{shown(self.base_minor, currency)} + " if self.base_minor else ""
-        cap = "" if self.daily_cap_minor is None else f", max {shown(self.daily_cap_minor, currency)}/24 h"
-        return f"{base}{shown(self.per_hour_minor, currency)}/h{cap}"
-
-
-RATES: Mapping[str, type[Rate]] = MappingProxyType({rate.kind: rate for rate in (Flat, Hourly)})
+RATES: Mapping[str, type[Rate]] = MappingProxyType({rate.kind: rate for rate in (Flat, Hourly, Bands)})
 """The strategies by the word that a tariff's `kind` holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """One version of a site's prices. `tariff` names the version: other prices come under another name."""
+    """One version of a site's prices. `tariff` names the version: other prices come under another name.
+
+    It holds from `effective_from_ms` to `effective_until_ms` (None: until another begins), for the vehicle and spot types that
+    it names (none named: for all).
+    """
 
     tariff: str
     effective_from_ms: int
@@ -221,10 +83,27 @@ class Tariff:
     entry_grace_minutes: int
     exit_grace_minutes: int
     lost_ticket_minor: int
+    effective_until_ms: int | None = None
+    vehicle_types: tuple[str, ...] = ()
+    spot_types: tuple[str, ...] = ()
 
-    def summary(self, currency: str) -> str:
-        """One line for the ticket and the display."""
-        return self.rate.summary(currency)
+    @property
+    def demand(self) -> Demand | None:
+        return self.rate.demand if isinstance(self.rate, Bands) else None
+
+    @property
+    def for_all(self) -> bool:
+        """Whether it prices every vehicle on every spot, without an end."""
+        return not self.vehicle_types and not self.spot_types and self.effective_until_ms is None
+
+    def fits(self, vehicle_type: str, spot_type: str | None) -> bool:
+        of_vehicle = not self.vehicle_types or vehicle_type in self.vehicle_types
+        return of_vehicle and (not self.spot_types or spot_type in self.spot_types)
+
+    def summary(self, currency: str, at_ms: int, zone: tzinfo, fixed: Fixed | None = None) -> str:
+        """One line for the ticket and the display: the prices for who enters now."""
+        percent = 100 if fixed is None else fixed.percent
+        return self.rate.summary(Span(at_ms, at_ms + DAY_MS, zone, currency, percent))
 
 
 _COMMON: Mapping[str, Whole] = {
@@ -232,6 +111,8 @@ _COMMON: Mapping[str, Whole] = {
     "exit_grace_minutes": Whole(0, GRACE_MINUTES_MAX, default=EXIT_GRACE_MINUTES),
     "lost_ticket_minor": Whole(0, AMOUNT_MINOR_MAX),
 }
+_KEYS: Final = ("id", "kind", "effective_from", "effective_until", *_COMMON, "vehicle_types", "spot_types")
+"""Every tariff's keys; in a body times end in `_ms`."""
 
 
 # -- reading and writing --------------------------------------------------------------------------------------------
@@ -242,11 +123,14 @@ def parse(table: Mapping[str, object]) -> Tariff:
 
     Raises TariffRefused with every fault, keys named as in the table.
     """
-    return _read(table, "effective_from")
+    return _read(table, "")
 
 
 def to_body(tariff: Tariff) -> str:
-    """Canonical JSON: sorted keys, no spaces, defaults written out. Equal tariffs have equal bodies."""
+    """Canonical JSON: sorted keys, no spaces, defaults written out. Equal tariffs have equal bodies.
+
+    What came after the first version is written only where it says something: old bodies stay as they are.
+    """
     plain: dict[str, object] = {
         "id": tariff.tariff,
         "effective_from_ms": tariff.effective_from_ms,
@@ -254,8 +138,14 @@ def to_body(tariff: Tariff) -> str:
         "entry_grace_minutes": tariff.entry_grace_minutes,
         "exit_grace_minutes": tariff.exit_grace_minutes,
         "lost_ticket_minor": tariff.lost_ticket_minor,
-        **tariff.rate.values(),
+        **tariff.rate.plain(),
     }
+    if tariff.effective_until_ms is not None:
+        plain["effective_until_ms"] = tariff.effective_until_ms
+    if tariff.vehicle_types:
+        plain["vehicle_types"] = list(tariff.vehicle_types)
+    if tariff.spot_types:
+        plain["spot_types"] = list(tariff.spot_types)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -269,89 +159,76 @@ def from_body(body: str) -> Tariff:
         raise TariffRefused([Fault("body", f"is not JSON: {error}"[:200], "")]) from error
     if not isinstance(plain, dict):
         raise TariffRefused([Fault("body", f"is a JSON {type(plain).__name__}, not an object", "")])
-    return _read(plain, "effective_from_ms")
+    return _read(plain, "_ms")
 
 
-def _read(table: Mapping[str, object], from_key: str) -> Tariff:
-    faults: list[Fault] = []
-    name = _name(table, faults)
-    effective_from_ms = _effective_from(table, from_key, faults)
-    kind = _kind(table, faults)
+def _read(table: Mapping[str, object], unit: str) -> Tariff:
+    """`unit`: what the keys of its two times end in, and with it their form: "" for TOML's, "_ms" for JSON's."""
+    reader = Reader(table, [])
+    name = _name(reader)
+    effective_from_ms = _time(reader, "effective_from", unit, needed=True)
+    effective_until_ms = _time(reader, "effective_until", unit, needed=False)
+    kind = _kind(reader)
+    vehicles = reader.words("vehicle_types", _TYPE, 'vehicle types in capitals, such as ["MOTORCYCLE"]')
+    spots = reader.words("spot_types", _TYPE, 'spot types in capitals, such as ["ELECTRIC"]')
+    common = reader.wholes(_COMMON)
+    rate = kind.read(reader) if kind else None
     # While the kind is unknown, no strategy's key can be called wrong.
     rates = [kind] if kind else list(RATES.values())
-    known = {"id", "kind", from_key, *_COMMON, *(key for rate in rates for key in rate.keys)}
-    faults += [_unknown(key, known, kind) for key in table if key not in known]
-    common = _wholes(table, _COMMON, faults)
-    values = _wholes(table, kind.keys, faults) if kind else {}
-    if faults or kind is None:
-        raise TariffRefused(faults)
-    rate = kind.of(values)
-    if rate.faults():
-        raise TariffRefused(rate.faults())
-    return Tariff(name, effective_from_ms, rate, **common)
+    known = [*_KEYS, *(key for one in rates for key in one.keys)]
+    reader.done(
+        f"a {kind.kind} tariff" if kind else "a tariff", (key for key in known if key not in _TIMES or not unit)
+    )
+    if effective_until_ms is not None and effective_from_ms is not None and effective_until_ms <= effective_from_ms:
+        reader.refuse(f"effective_until{unit}", "is not after effective_from", "a later time, or remove it")
+    if reader.faults or rate is None or effective_from_ms is None:
+        raise TariffRefused(reader.faults)
+    return Tariff(
+        name,
+        effective_from_ms,
+        rate,
+        **common,
+        effective_until_ms=effective_until_ms,
+        vehicle_types=tuple(sorted(set(vehicles))),
+        spot_types=tuple(sorted(set(spots))),
+    )
 
 
-def _name(table: Mapping[str, object], faults: list[Fault]) -> str:
-    name = table.get("id")
+_TIMES: Final = ("effective_from", "effective_until")
+
+
+def _name(reader: Reader) -> str:
+    name = reader.raw("id")
     if isinstance(name, str) and _ID.fullmatch(name):
         return name
-    what = "is missing" if name is None else f"is {_brief(name)}"
-    faults.append(Fault("id", what, 'a name of up to 40 letters, digits, ".", "_" and "-", such as "day-2026"'))
+    what = "is missing" if name is None else f"is {brief(name)}"
+    reader.refuse("id", what, 'a name of up to 40 letters, digits, ".", "_" and "-", such as "day-2026"')
     return ""
 
 
-def _effective_from(table: Mapping[str, object], key: str, faults: list[Fault]) -> int:
-    if key == "effective_from_ms":
-        return _wholes(table, {key: Whole(0, WALL_MS_MAX)}, faults).get(key, 0)
-    when = table.get(key)
+def _time(reader: Reader, name: str, unit: str, needed: bool) -> int | None:
+    if unit:
+        return reader.whole(f"{name}{unit}", Whole(0, WALL_MS_MAX, optional=not needed))
+    when = reader.raw(name)
+    if when is None and not needed:
+        return None
     if isinstance(when, datetime) and when.tzinfo is not None:
         at_ms = (when - _EPOCH) // timedelta(milliseconds=1)
         if 0 <= at_ms <= WALL_MS_MAX:
             return at_ms
-    what = "is missing" if when is None else f"is {_brief(when)}"
-    faults.append(Fault(key, what, "a date, time and offset without quotes, such as 2026-01-01T00:00:00Z"))
-    return 0
+    what = "is missing" if when is None else f"is {brief(when)}"
+    reader.refuse(name, what, "a date, time and offset without quotes, such as 2026-01-01T00:00:00Z")
+    return None
 
 
-def _kind(table: Mapping[str, object], faults: list[Fault]) -> type[Rate] | None:
-    kind = table.get("kind")
+def _kind(reader: Reader) -> type[Rate] | None:
+    kind = reader.raw("kind")
     rate = RATES.get(kind) if isinstance(kind, str) else None
     if rate is None:
         near = get_close_matches(kind[:60], RATES, 1) if isinstance(kind, str) else []
-        what = "is missing" if kind is None else f"is {_brief(kind)}"
-        faults.append(Fault("kind", what, f'did you mean "{near[0]}"?' if near else f"one of {', '.join(RATES)}"))
+        what = "is missing" if kind is None else f"is {brief(kind)}"
+        reader.refuse("kind", what, f'did you mean "{near[0]}"?' if near else f"one of {', '.join(RATES)}")
     return rate
-
-
-def _unknown(key: str, known: set[str], kind: type[Rate] | None) -> Fault:
-    near = get_close_matches(key[:60], sorted(known), 1)
-    whose = f"a {kind.kind} tariff" if kind else "a tariff"
-    # What cannot be printed (a lone surrogate out of JSON) could not be recorded either.
-    told = key[:60] if key.isprintable() else repr(key)[:60]
-    return Fault(told, f"is not a key of {whose}", f"did you mean {near[0]}?" if near else "remove it")
-
-
-def _wholes(table: Mapping[str, object], keys: Mapping[str, Whole], faults: list[Fault]) -> dict[str, int]:
-    values = {}
-    for key, whole in keys.items():
-        value = table.get(key, whole.default)
-        unit = "minutes" if key.endswith("_minutes") else "milliseconds" if key.endswith("_ms") else "minor units"
-        hint = f"a whole number of {unit} from {whole.low} to {whole.high}"
-        if value is None:
-            if not whole.optional:
-                faults.append(Fault(key, "is missing", hint))
-        elif type(value) is not int or not whole.low <= value <= whole.high:
-            faults.append(Fault(key, f"is {_brief(value)}", hint))
-        else:
-            values[key] = value
-    return values
-
-
-def _brief(value: object) -> str:
-    """A value as a fault names it; never longer than 60 characters, never a conversion that could fail."""
-    if type(value) is int and abs(value) > WALL_MS_MAX:
-        return "a number out of all bounds"
-    return repr(value)[:60] if isinstance(value, str | int | float | datetime) else f"a {type(value).__name__}"
 
 
 # -- pricing --------------------------------------------------------------------------------------------------------
@@ -365,33 +242,41 @@ class Charge:
     lines: tuple[Line, ...]
 
 
-def chosen(tariffs: Iterable[Tariff], at_ms: int) -> Tariff:
-    """The tariff in force: of those that have begun, the one that began last; of two at once, the later given.
+def chosen(tariffs: Iterable[Tariff], at_ms: int, vehicle_type: str = "", spot_type: str | None = None) -> Tariff:
+    """The tariff in force for a vehicle on a spot.
 
-    Before any has begun it is the first to begin: a clock that has fallen back must not leave a lane without a price.
-    There must be at least one.
+    Of those that hold and fit: one that names spot types before one that names vehicle types before one for all; of equals
+    the one that began last; of two at once the later given. If none holds and fits it is one that has ended, or the first to
+    begin: a clock that has fallen back must not leave a lane without a price. There must be at least one.
     """
     by_start = sorted(tariffs, key=lambda tariff: tariff.effective_from_ms)  # stable: the later given stays later
     assert by_start, "a site has at least one tariff"
-    begun = [tariff for tariff in by_start if tariff.effective_from_ms <= at_ms]
-    return begun[-1] if begun else by_start[0]
+    begun = [one for one in by_start if one.effective_from_ms <= at_ms and one.fits(vehicle_type, spot_type)]
+    fitting = [one for one in begun if one.effective_until_ms is None or at_ms < one.effective_until_ms]
+    if not fitting:
+        return begun[-1] if begun else next((one for one in by_start if one.for_all), by_start[0])
+    return max(enumerate(fitting), key=lambda pair: (bool(pair[1].spot_types), bool(pair[1].vehicle_types), pair[0]))[1]
 
 
-def charge(tariff: Tariff, entered_ms: int, until_ms: int, zone: tzinfo, currency: str) -> Charge:
-    """What a stay costs. Both times are UTC milliseconds of a clock that was set; `zone` is for the explanation.
+def charge(
+    tariff: Tariff, entered_ms: int, until_ms: int, zone: tzinfo, currency: str, fixed: Fixed | None = None
+) -> Charge:
+    """What a stay costs. Both times are UTC milliseconds of a clock that was set; `zone` is the site's.
 
-    A stay that ends before it began (the clock was set back) costs nothing and says so. Raises UnknownCurrency.
+    `fixed` is what demand made of the ticket. A stay that ends before it began (the clock was set back) costs nothing and
+    says so. Raises UnknownCurrency.
     """
     if until_ms < entered_ms:
         return Charge(0, (Line("Clock was set back during the stay, no charge", 0),))
-    span = Span(entered_ms, until_ms, zone, currency)
+    span = Span(entered_ms, until_ms, zone, currency, 100 if fixed is None else fixed.percent)
+    explained = _explained(span) if fixed is None else (*_explained(span), Line(fixed.told(), 0))
     if span.ms <= tariff.entry_grace_minutes * MINUTE_MS:
         priced = [Line(f"Free within {tariff.entry_grace_minutes} min of entry", 0)]
     else:
         priced = tariff.rate.lines(span)
     total_minor = sum(line.amount_minor for line in priced)
     assert total_minor >= 0, f"{tariff.tariff}: a price of {total_minor}"
-    return Charge(total_minor, (*_explained(span), *priced))
+    return Charge(total_minor, (*explained, *priced))
 
 
 def due(
@@ -403,6 +288,7 @@ def due(
     last_paid_ms: int | None,
     zone: tzinfo,
     currency: str,
+    fixed: Fixed | None = None,
 ) -> int:
     """What is still to pay of `charged`, the charge until `now_ms`. Never negative: an overpayment is not given back.
 
@@ -411,7 +297,7 @@ def due(
     time, less what was paid. A payment that left something open begins no grace.
     """
     if last_paid_ms is not None and now_ms - last_paid_ms <= tariff.exit_grace_minutes * MINUTE_MS:
-        then = charge(tariff, entered_ms, last_paid_ms, zone, currency)
+        then = charge(tariff, entered_ms, last_paid_ms, zone, currency, fixed)
         if then.total_minor <= paid_minor:
             return 0
     return max(0, charged.total_minor - paid_minor)

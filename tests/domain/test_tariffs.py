@@ -12,18 +12,15 @@ from hypothesis import strategies as st
 
 from gatectl.domain.codec import encode
 from gatectl.domain.facts import CommandRefused, Line
+from gatectl.domain.tariff_bands import Bands
+from gatectl.domain.tariff_rates import Flat, Hourly
+from gatectl.domain.tariff_reading import DAY_MS, MINUTE_MS, WALL_MS_MAX, TariffRefused
 from gatectl.domain.tariffs import (
     BODY_CHARS_MAX,
-    DAY_MS,
     EXIT_GRACE_MINUTES,
-    MINUTE_MS,
     RATES,
-    WALL_MS_MAX,
     Charge,
-    Flat,
-    Hourly,
     Tariff,
-    TariffRefused,
     charge,
     chosen,
     due,
@@ -131,7 +128,7 @@ def test_every_fault_is_told_at_once() -> None:
     assert "without quotes" in faults["effective_from"][1]
 
 
-@pytest.mark.parametrize(("kind", "hint"), [("hourley", 'did you mean "hourly"?'), (7, "one of flat, hourly")])
+@pytest.mark.parametrize(("kind", "hint"), [("hourley", 'did you mean "hourly"?'), (7, "one of flat, hourly, bands")])
 def test_an_unknown_kind_is_refused_with_the_nearest(kind: object, hint: str) -> None:
     """No strategy's key is called wrong while nobody knows the strategy."""
     with pytest.raises(TariffRefused) as refused:
@@ -300,13 +297,13 @@ def test_a_flat_price_is_the_same_for_a_minute_and_a_month() -> None:
     tariff = replace(DAY_2026, rate=Flat(500))
 
     assert [priced(tariff, ms).total_minor for ms in (10 * MINUTE_MS, 11 * MINUTE_MS, 30 * DAY_MS)] == [0, 500, 500]
-    assert tariff.summary("EUR") == "EUR 5.00 a stay"
+    assert tariff.summary("EUR", NOON_MS, AMSTERDAM) == "EUR 5.00 a stay"
 
 
 def test_the_summary_fits_a_ticket() -> None:
     """What the driver reads before pulling the ticket."""
-    assert DAY_2026.summary("EUR") == "EUR 3.50/h, max EUR 28.00/24 h"
-    assert replace(DAY_2026, rate=Hourly(100, 300, 60, None)).summary("JPY") == "JPY 100 + JPY 300/h"
+    assert DAY_2026.summary("EUR", NOON_MS, AMSTERDAM) == "EUR 3.50/h, max EUR 28.00/24 h"
+    assert replace(DAY_2026, rate=Hourly(100, 300, 60, None)).summary("JPY", 0, UTC) == "JPY 100 + JPY 300/h"
 
 
 def test_a_clock_that_was_set_back_charges_nothing_and_says_so() -> None:
@@ -461,5 +458,5 @@ def test_paying_what_is_due_opens_the_exit_for_the_grace(tariff: Tariff, until_p
 
 
 def test_each_kind_is_one_strategy() -> None:
-    """A third kind of tariff is one more class in the table: its keys are checked, written and read without more."""
-    assert {"flat": Flat, "hourly": Hourly} == dict(RATES)
+    """Another kind of tariff is one more class in the table: its keys are checked, written and read without more."""
+    assert {"flat": Flat, "hourly": Hourly, "bands": Bands} == dict(RATES)

@@ -38,7 +38,7 @@ def rows(columns: int) -> Iterator[tuple[Tariff, list[str]]]:
                 yield tariff, cells
 
 
-PRICES, DUES = list(rows(4)), list(rows(6))
+PRICES, DEMANDS, DUES = list(rows(4)), list(rows(5)), list(rows(6))
 
 
 @pytest.mark.parametrize(("tariff", "cells"), PRICES, ids=[f"{t.tariff}-{cells[-1][:30]}" for t, cells in PRICES])
@@ -62,6 +62,18 @@ def test_a_worked_balance(tariff: Tariff, cells: list[str]) -> None:
     assert cells[4] == shown(left, CURRENCY)
 
 
+@pytest.mark.parametrize(("tariff", "cells"), DEMANDS, ids=[f"{cells[2]}-{cells[-1][:30]}" for _, cells in DEMANDS])
+def test_a_worked_price_by_demand(tariff: Tariff, cells: list[str]) -> None:
+    """In, out, how full the lot was at entry, price."""
+    taken, spots = (int(count) for count in cells[2].split(" of "))
+    assert tariff.demand is not None
+    fixed = tariff.demand.fixed(taken, spots)
+
+    charged = charge(tariff, at_ms(cells[0]), at_ms(cells[1]), ZONE, CURRENCY, fixed)
+
+    assert cells[3] == shown(charged.total_minor, CURRENCY)
+
+
 def test_the_worked_explanation() -> None:
     """The lines on the page are the lines on the receipt."""
     tariff, text = next(sections())
@@ -77,10 +89,25 @@ def test_the_worked_explanation() -> None:
 
 def test_the_page_is_whole() -> None:
     """Every kind has an example, every key its row, and the tables were found."""
-    keys = set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE))
+    rows_of = {
+        name.strip("` ") for line in re.findall(r"^\| (`.*?`) \|", PAGE, flags=re.MULTILINE) for name in line.split(",")
+    }
     of_kinds = {key for rate in RATES.values() for key in rate.keys}
 
     assert set(RATES) == {tariff.rate.kind for tariff, _ in sections()}
-    common = {"id", "effective_from", "kind", "entry_grace_minutes", "exit_grace_minutes", "lost_ticket_minor"}
-    assert common | of_kinds == keys
-    assert (len(PRICES), len(DUES)) == (15, 5)
+    common = {"id", "effective_from", "effective_until", "kind", "vehicle_types", "spot_types"}
+    common |= {"entry_grace_minutes", "exit_grace_minutes", "lost_ticket_minor"}
+    of_bands = {
+        "name",
+        "days",
+        "from",
+        "until",
+        "flat_minor",
+        "steps",
+        "per_step_minor",
+        "step_minutes",
+        "again",
+        "cap_minor",
+    }
+    assert common | of_kinds | of_bands == rows_of
+    assert (len(PRICES), len(DEMANDS), len(DUES)) == (26, 6, 5)
