@@ -136,6 +136,14 @@ _TABLE = (
         504,
     ),
     Code(
+        "E-LANE-04",
+        "A code came without a vehicle.",
+        "Somebody on foot, or a blind loop.",
+        "gatectl loop watch LANE",
+        _R,
+        409,
+    ),
+    Code(
         "E-TKT-01",
         "The code could not be read as a ticket.",
         "Dirty or torn paper, or a code of something else.",
@@ -249,6 +257,14 @@ _TABLE = (
         "Take what `gatectl ticket show NUMBER` says; what is tendered beyond it is change.",
         _R,
         409,
+    ),
+    Code(
+        "E-PAY-06",
+        "The terminal took nothing, try after try.",
+        "Card or provider.",
+        "Take cash: gatectl pay NUMBER",
+        _R,
+        402,
     ),
     Code(
         "E-TIME-01",

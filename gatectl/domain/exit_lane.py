@@ -70,12 +70,12 @@ def _serve(turn: Turn, text: str) -> None:
 
 @handles(CodeWasRead)
 def read_without_vehicle(turn: Turn, happened: CodeWasRead) -> None:
-    refuse(turn, "E-LANE-06", "Please drive up")
+    refuse(turn, "E-LANE-04", "Please drive up")
 
 
 @handles(CodeWasRead)
 def read_out_of_service(turn: Turn, happened: CodeWasRead) -> None:
-    refuse(turn, "E-LANE-07", "Out of service\nPlease call")
+    refuse(turn, "E-CLOSED-01", "Out of service\nPlease call")
 
 
 @handles(CodeWasRead)

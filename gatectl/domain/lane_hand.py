@@ -112,17 +112,17 @@ def hand(turn: Turn, happened: HandCommanded) -> None:
 def _refusal(turn: Turn, asked: Hand) -> tuple[str, str] | None:
     lane = turn.lane
     if lane.phase is P.FIRE and asked not in (Hand.OPEN, Hand.RESET):
-        return "E-LANE-03", "fire: open it, or reset it when the fire is over"
+        return "E-LANE-02", "fire: open it, or reset it when the fire is over"
     if asked is Hand.RESET and lane.fire:
-        return "E-LANE-03", "the fire input is still on"
+        return "E-LANE-02", "the fire input is still on"
     if asked is Hand.RESET and lane.boom_broken:
-        return "E-LANE-04", "the boom is still reported broken"
+        return "E-LANE-02", "the boom is still reported broken"
     if asked in (Hand.OPEN, Hand.HOLD) and LaneFault.ARM_BROKEN in lane.faults:
-        return "E-LANE-04", "the boom is broken"
+        return "E-LANE-02", "the boom is broken"
     if asked is Hand.CLOSE and lane.phase in _UNDER_WAY:
         return "E-LANE-02", "an opening is under way; the lane closes behind the vehicle"
     if asked is Hand.CLOSE and lane.phase is P.HELD_OPEN and not way_is_clear(lane):
-        return "E-LANE-05", "the way under the arm is not known to be clear"
+        return "E-LANE-01", "the way under the arm is not known to be clear"
     return None
 
 

@@ -45,7 +45,7 @@ def charge(turn: Turn, price: Price) -> None:
     lane = turn.lane
     turn.lane = replace(lane, ticket=price.ticket, price=price)
     if not lane.plan.has_terminal or LaneFault.TERMINAL_OFFLINE in lane.faults:
-        refuse(turn, "E-PAY-05", "Please pay\nat the cashier", price.ticket)
+        refuse(turn, "E-TKT-06", "Please pay\nat the cashier", price.ticket)
         return
     if lane.tries >= PAY_TRIES_MAX:
         refuse(turn, "E-PAY-06", "Please call", price.ticket)

@@ -89,7 +89,10 @@ def _exited(b: Body) -> str:
 
 def _voided(b: Body) -> str:
     place = f"{b['lane']}: " if b["lane"] else ""
-    return f"{place}ticket {b['ticket']} void: {_VOID.get(str(b['reason']), b['reason'])}{_by({**b, 'reason': ''})}"
+    reason = str(_VOID.get(str(b["reason"]), b["reason"]))
+    why = str(b.get("why") or "")
+    why = "" if why in reason else why
+    return f"{place}ticket {b['ticket']} void: {reason}{_by({**b, 'reason': '', 'why': why})}"
 
 
 def _lost(b: Body) -> str:

@@ -185,7 +185,7 @@ def test_a_broken_boom_closes_the_entry() -> None:
     story.drive_over()
     entered = story.only(f.VehicleEntered)
     assert (True, False) == (entered.exception, entered.verified)
-    assert "E-LANE-04" == story.hand(Hand.RESET).code
+    assert "E-LANE-02" == story.hand(Hand.RESET).code
     story.happen(ArmBroke(False))
     assert Phase.OUT_OF_SERVICE is story.phase
     assert "" == story.hand(Hand.RESET).code

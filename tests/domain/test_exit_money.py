@@ -93,7 +93,7 @@ def test_without_a_terminal_the_driver_goes_to_the_cashier(options: dict[str, ob
     story.happen(TerminalChanged(False))
     story.arrive()
     story.read(ticket)
-    assert ("E-PAY-05", Phase.PRESENT) == (story.only(f.CodeRefused).why, story.phase)
+    assert ("E-TKT-06", Phase.PRESENT) == (story.only(f.CodeRefused).why, story.phase)
     story.site.paid.add(ticket)
     story.happen(PaidElsewhere(ticket))
 

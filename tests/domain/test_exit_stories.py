@@ -55,7 +55,7 @@ def test_a_code_without_a_vehicle_is_refused() -> None:
     story, ticket = exit_()
     story.read(ticket)
 
-    assert ("E-LANE-06", Phase.IDLE) == (story.only(f.CodeRefused).why, story.phase)
+    assert ("E-LANE-04", Phase.IDLE) == (story.only(f.CodeRefused).why, story.phase)
 
 
 def test_a_bad_code_is_refused_by_name() -> None:
@@ -171,7 +171,7 @@ def test_fails_to_open_returns_the_ticket() -> None:
         story.wait(8_000)
     assert (Phase.OUT_OF_SERVICE, "inside") == (story.phase, story.site.tickets[ticket])
     story.read(ticket)
-    assert "E-LANE-07" == story.only(f.CodeRefused).why
+    assert "E-CLOSED-01" == story.only(f.CodeRefused).why
     story.hand(Hand.RESET)
     story.read(ticket)
 

@@ -207,11 +207,11 @@ def test_fire_opens_and_latches(kind: LaneKind) -> None:
     story.happen(FireChanged(True))
     assert (Phase.FIRE, ["fire"], 1) == (story.phase, story.causes(), story.opens())
     story.arm(Arm.UP)
-    assert "E-LANE-03" == story.hand(Hand.RESET).code
+    assert "E-LANE-02" == story.hand(Hand.RESET).code
     story.happen(FireChanged(False))
     story.wait(3_600_000)
     assert (Phase.FIRE, 0) == (story.phase, story.closes())
-    assert "E-LANE-03" == story.hand(Hand.CLOSE).code
+    assert "E-LANE-02" == story.hand(Hand.CLOSE).code
     assert "E-USE-01" == story.hand(Hand.RESET, who=" ").code
     assert "" == story.hand(Hand.RESET).code
     story.wait(1_000)

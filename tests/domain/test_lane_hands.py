@@ -144,9 +144,9 @@ def test_closing_by_hand_is_refused_over_a_loop_that_is_not_clear() -> None:
     story.hand(Hand.HOLD)
     story.raised()
     story.b(True)
-    assert "E-LANE-05" == story.hand(Hand.CLOSE).code
+    assert "E-LANE-01" == story.hand(Hand.CLOSE).code
     story.happen(ClosingLoopChanged(Loop(False, Trust.STALE)))
-    assert "E-LANE-05" == story.hand(Hand.CLOSE).code
+    assert "E-LANE-01" == story.hand(Hand.CLOSE).code
 
     assert (Phase.HELD_OPEN, 0) == (story.phase, story.closes())
 
@@ -157,7 +157,7 @@ def test_lock_and_unlock() -> None:
     story.hand(Hand.LOCK)
     story.arrive()
     story.read(ticket)
-    assert (Phase.LOCKED, "E-LANE-07") == (story.phase, story.only(f.CodeRefused).why)
+    assert (Phase.LOCKED, "E-CLOSED-01") == (story.phase, story.only(f.CodeRefused).why)
     story.hand(Hand.UNLOCK)
     story.read(ticket)
 

@@ -72,6 +72,11 @@ def test_no_body_makes_it_fail(fact: type[Fact], value: object) -> None:
             "IN-1: ticket 1-A void: not taken",
         ),
         (
+            "ticket.voided",
+            {"lane": "IN-1", "ticket": "1-A", "reason": "backed-out", "by": "", "why": "backed out"},
+            "IN-1: ticket 1-A void: the vehicle backed out",
+        ),
+        (
             "vehicle.exited",
             {"lane": "OUT-1", "ticket": None, "verified": False},
             "OUT-1: vehicle left without a ticket, inferred",
