@@ -56,7 +56,8 @@ class LaneView:
             issued_s=self.now.wall_ms // 1000,
             vehicle_type=self.plan.vehicle_type,
         )
-        return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, tariff.summary(self.site.currency))
+        summary = tariff.summary(self.site.currency, self.now.wall_ms, self.site.zone)
+        return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, summary)
 
     def admit(self, code: str) -> Price | Refusal:
         read = tickets.verify(code, self.site.keyring, self.site.site)
