@@ -40,8 +40,8 @@ from gatectl.runtime.site_desk import SiteDesk
 from gatectl.runtime.supervisor import Supervisor
 from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import Wiring
-from gatectl.store.database import StateLock, StoreRefused, mark, open_database, set_mark, transaction
-from gatectl.store.journal import Tip
+from gatectl.store.database import StateLock, StoreRefused, begin_run, mark, open_database, set_mark, transaction
+from gatectl.store.journal import Tip, last_recorded
 from gatectl.store.loading import load_books
 from gatectl.store.syncing import SyncJournal
 from gatectl.store.writer import Commit, Writer
@@ -116,8 +116,7 @@ class App:
 
     def start(self) -> None:
         """Everything in its order."""
-        with transaction(self._connection):
-            set_mark(self._connection, "clean", "0")
+        begin_run(self._connection, self.boot.boot_id)
         self.core.begin(self._dark_from_ms, self._clean)
         for bus in self.buses.values():
             bus.start(self._heard)
@@ -210,14 +209,6 @@ class App:
         """On a port's thread."""
         self.core.post(signal)
         self.signals.tell(signal)
-
-
-def last_recorded(connection: Connection) -> int | None:
-    """Wall time of the newest fact: when the site was last known to be awake."""
-    at_ms: int | None = connection.exec_driver_sql(
-        "SELECT wall_ms FROM journal ORDER BY position DESC LIMIT 1"
-    ).scalar()
-    return at_ms
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DatabaseError
@@ -56,18 +57,11 @@ def open_database(path: Path, vfs: str | None = None) -> Connection:
 
     `vfs` is SQLite's name for the layer below it, if that is not the system.
     """
-    engine = create_engine(
+    connection = _connect(
         URL.create("sqlite+pysqlite", database=f"file:{path}", query={"vfs": vfs, "uri": "true"})
         if vfs
-        else URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"check_same_thread": False, "timeout": BUSY_MS_MAX / 1000, "cached_statements": 256},
+        else URL.create("sqlite+pysqlite", database=str(path))
     )
-    try:
-        connection = engine.connect()
-    except DatabaseError as error:
-        raise StoreRefused(f"{path} cannot be opened: {error.orig}") from error
     try:
         _prepare(connection)
         migrate(connection)
@@ -81,6 +75,28 @@ def open_database(path: Path, vfs: str | None = None) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def open_read_only(path: Path, vfs: str | None = None) -> Connection:
+    """A connection that can neither write nor checkpoint, beside the one that does or without it. Raises StoreRefused."""
+    query = {"mode": "ro", "uri": "true"} | ({"vfs": vfs} if vfs else {})
+    connection = _connect(URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query=query))
+    for pragma in ("query_only=1", "wal_autocheckpoint=0"):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    return connection
+
+
+def _connect(url: URL) -> Connection:
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"check_same_thread": False, "timeout": BUSY_MS_MAX / 1000, "cached_statements": 256},
+    )
+    try:
+        return engine.connect()
+    except DatabaseError as error:
+        raise StoreRefused(f"{url.database} cannot be opened: {error.orig}") from error
 
 
 def _prepare(connection: Connection) -> None:
@@ -151,3 +167,27 @@ def set_mark(connection: Connection, name: str, value: str) -> None:
         "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
+
+
+def begin_run(connection: Connection, boot_id: str) -> None:
+    """Record that a run has begun and has not ended in order.
+
+    The boot's id is new each time, so this writes and syncs: a disk that takes no writes is met before a port is opened and
+    not at the first ticket. Raises StoreRefused.
+    """
+    try:
+        with transaction(connection):
+            set_mark(connection, "boot", boot_id)
+            set_mark(connection, "clean", "0")
+    except DatabaseError as error:
+        raise StoreRefused(f"the database cannot be written: {error.orig}. {_remedy(error)}") from error
+
+
+def _remedy(error: DatabaseError) -> str:
+    """What a person does about a disk that says no."""
+    why = str(error.orig)
+    if "full" in why:
+        return "Free space on the disk of the state directory (df, journalctl --vacuum-size)"
+    if "readonly" in why:
+        return "The disk is mounted read-only, as the system does after an error: read dmesg, check and remount it"
+    return "The disk does not answer: read dmesg, and change it"

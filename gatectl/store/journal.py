@@ -72,6 +72,14 @@ def read_tip(connection: Connection, site: str) -> Tip:
     return Tip(generation, row[0], row[1], position)
 
 
+def last_recorded(connection: Connection) -> int | None:
+    """Wall time of the newest fact: when the site was last known to be awake."""
+    at_ms: int | None = connection.exec_driver_sql(
+        "SELECT wall_ms FROM journal ORDER BY position DESC LIMIT 1"
+    ).scalar()
+    return at_ms
+
+
 def append(connection: Connection, tip: Tip, entries: Sequence[Entry]) -> Tip:
     """Write entries behind the tip; returns the new tip."""
     seq, head = tip.seq, tip.head

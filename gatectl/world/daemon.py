@@ -2,6 +2,7 @@
 
 Rule 1: an effect is performed after the commit of its batch, and effects are performed in the order they were decided.
 Rule 2: `cut` takes everything that is in memory. What the disk has is all the next start knows.
+Rule 3: a commit that the disk refuses was promised to nobody: the process stops, and systemd starts it until it can go on.
 """
 
 from collections import deque
@@ -16,8 +17,10 @@ from gatectl.domain.ids import Boot, Moment, TimeQuality
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.site import CLOCK_STEP_MS_MAX, Batch, Site
 from gatectl.domain.tickets import CROCKFORD
-from gatectl.world.disk import Disk, Stamped
+from gatectl.domain.turns import Elapsed, Happened, Recorder, Started, decided
+from gatectl.world.disk import DiskFailed, SiteDisk, Stamped
 from gatectl.world.kernel import Kernel
+from sync.ports import Position
 
 START_WALL_MS: Final = 1_780_290_000_000
 """2026-06-01, 05:00 UTC: a Monday, early."""
@@ -25,6 +28,8 @@ WAITING_MAX: Final = 10_000
 """Batches that wait for the disk; one more and the real daemon would stop."""
 TURNS_MAX: Final = 50
 """Deadlines that may be due one after the other without time going on."""
+RESTART_MS: Final = 2_000
+"""RestartSec of the unit, and what a start takes."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,9 @@ class Watch:
     def performing(self, daemon: "Daemon", effect: Effect) -> None:
         """An effect is about to be handed to its device."""
 
+    def started(self, daemon: "Daemon") -> None:
+        """A start has read the disk, and has decided nothing yet."""
+
 
 @dataclass(slots=True)
 class Daemon:
@@ -55,7 +63,7 @@ class Daemon:
 
     kernel: Kernel
     plan: SitePlan
-    disk: Disk
+    disk: SiteDisk
     clock: WallClock
     rng: Random
     perform: Callable[[Effect], None]
@@ -66,6 +74,15 @@ class Daemon:
     commit_ms: tuple[int, int] = (2, 12)
     """The disk's delay; a fault makes it longer for a while."""
     events: int = 0
+    recorder: Recorder | None = None
+    """Who writes down what the core is told, as a capture at a real site does."""
+    started: Callable[[], None] = lambda: None
+    """Called when it runs; `stopped` when it has stopped by itself."""
+    stopped: Callable[[], None] = lambda: None
+    stops: int = 0
+    """Processes, or starts of one, that ended because the disk refused."""
+    done: Position | None = None
+    """Up to here effects may have been performed."""
     _booted_ms: int = 0
     _facts_made: int = 0
     _offset_ms: int | None = None
@@ -91,28 +108,51 @@ class Daemon:
     # -- living and dying ------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
+        """Start; on a disk that refuses, systemd will try again and again."""
         assert self.site is None
         self.life += 1
+        try:
+            books = self.disk.load()
+        except DiskFailed:
+            self.disk.stop()
+            self._again()
+            return
+        self.watch.started(self)
         self._booted_ms = self.kernel.now_ms
         self._facts_made = 0
         self._offset_ms = self._wake_at_ms = None
         tag = "".join(self.rng.choices(CROCKFORD, k=4))
-        self.site = Site(self.plan, self.disk.load(), Boot(f"{self.rng.getrandbits(64):016x}", tag))
-        batch = self.site.start(self.now(), self.disk.last_wall_ms, clean=self.disk.last_wall_ms is None)
+        self.site = Site(self.plan, books, Boot(f"{self.rng.getrandbits(64):016x}", tag))
+        batch = self._decide(Started(self.disk.last_wall_ms, self.disk.last_wall_ms is None), self.now())
         self.watch.decided(self, batch, None)
         self._submit(batch, self.now())
         self._set_timer()
+        self.started()
 
     def cut(self, *, torn: bool) -> None:
         """The power is gone. `torn`: the commit under way did not make it; either way nobody is told of it."""
+        self.disk.cut([stamped for batch, _ in self._under_way for stamped in batch], torn=torn)
+        self._end()
+
+    def fail(self) -> None:
+        """The disk refused: the process stops, and is started again."""
         if self.site is None:
             return
-        if self._under_way and not torn:
-            self._write()
+        self._end()
+        self.disk.stop()
+        self.stopped()
+        self._again()
+
+    def _end(self) -> None:
         self.site = None
         self.life += 1
         self._waiting, self._under_way = [], []
         self._outbox.clear()
+
+    def _again(self) -> None:
+        self.stops += 1
+        life = self.life
+        self.kernel.after(RESTART_MS, lambda: self.boot() if life == self.life else None)
 
     # -- the core ----------------------------------------------------------------------------------------------------------
 
@@ -123,15 +163,18 @@ class Daemon:
         self.events += 1
         now = self.now()
         self._watch_wall_clock(now)
-        self._hand_on(self.site.handle(event, now), event, now)
+        self._hand_on(self._decide(event, now), event, now)
         self._elapse(now)
 
-    def _watch_wall_clock(self, now: Moment) -> None:
+    def _decide(self, what: Happened, now: Moment) -> Batch:
         assert self.site is not None
+        return decided(self.site, what, now, self.recorder, self._facts_made)
+
+    def _watch_wall_clock(self, now: Moment) -> None:
         offset = now.wall_ms - now.mono_ms
         if self._offset_ms is not None and abs(offset - self._offset_ms) > CLOCK_STEP_MS_MAX:
             moved = WallClockMoved(offset - self._offset_ms)
-            self._hand_on(self.site.handle(moved, now), moved, now)
+            self._hand_on(self._decide(moved, now), moved, now)
         self._offset_ms = offset
 
     def _elapse(self, now: Moment) -> None:
@@ -141,7 +184,7 @@ class Daemon:
             if due is None or due > now.mono_ms:
                 self._set_timer()
                 return
-            self._hand_on(self.site.elapsed(now), None, now)
+            self._hand_on(self._decide(Elapsed(), now), None, now)
         raise AssertionError("deadlines without end")
 
     def _set_timer(self) -> None:
@@ -191,7 +234,12 @@ class Daemon:
     def _commit(self, life: int) -> None:
         if life != self.life:
             return
-        effects = self._write()
+        try:
+            effects = self._write()
+        except DiskFailed:
+            self.fail()
+            return
+        self.done = self.disk.position()
         if effects and not self._outbox:
             self.kernel.after(1, lambda: self._perform_next(life))
         self._outbox.extend(effects)

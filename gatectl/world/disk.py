@@ -2,13 +2,15 @@
 
 Rule 1: what is not appended here never happened, whatever the running site believes.
 Rule 2: a start reads back bytes: every fact is decoded again from what was encoded, and every head is calculated again.
-Rule 3: another disk may stand in for this one: `append` to `clone` are what the world asks of it.
+Rule 3: another disk may stand in for this one: `SiteDisk` is what the world asks of it.
+Rule 4: a disk in trouble refuses every write, and every start, which must write; who is refused stops. Only the sync of a
+commit can fail late: then what it said no to is there all the same.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Final
+from typing import Any, Final, Protocol
 
 from gatectl.domain import codec
 from gatectl.domain.books import Books
@@ -21,6 +23,7 @@ from sync import chain
 from sync.ports import Position
 from sync.records import Record
 
+TROUBLES: Final = ("full", "error", "late-error", "read-only")
 KEPT_MAX: Final = 50_000
 """Records kept after they were acknowledged and folded; older ones are pruned."""
 
@@ -33,6 +36,67 @@ class Stamped:
     boot_id: str
     at: Moment
     fact: Fact
+
+
+class DiskFailed(Exception):  # it names a state of the disk, not a fault of the call
+    """Raised by a commit or a start that the disk refuses; the process that asked for it must stop."""
+
+
+class SiteDisk(Protocol):
+    """Satisfies sync.ports.JournalReader, and of SyncStore what the uploader needs. Every write may raise DiskFailed."""
+
+    plan: SitePlan
+    trouble: str
+    """One of TROUBLES, or empty."""
+
+    @property
+    def last_wall_ms(self) -> int | None:
+        """Time of the newest record; None on a new disk."""
+        ...
+
+    def append(self, facts: Sequence[Stamped]) -> None:
+        """One transaction; `witness` sees each fact as it becomes durable."""
+        ...
+
+    def stop(self) -> None:
+        """The process has ended, in whatever way; the machine runs on."""
+        ...
+
+    def cut(self, facts: Sequence[Stamped], *, torn: bool) -> None:
+        """The power goes while `facts` are being committed. `torn`: before that is durable; else just behind."""
+        ...
+
+    def load(self) -> Books:
+        """Books of their own for a start."""
+        ...
+
+    def mirror(self) -> Books:
+        """The books by what is on the disk now; not to be changed. Raises Broken when the journal is not whole."""
+        ...
+
+    def position(self) -> Position: ...
+    def acked(self) -> Position: ...
+    @property
+    def unacknowledged(self) -> int: ...
+    def read(self, generation: int, after_seq: int, limit_records: int, limit_bytes: int) -> list[Record]: ...
+    def head_at(self, generation: int, seq: int) -> bytes | None: ...
+    def acknowledge(self, generation: int, seq: int, head: bytes) -> None: ...
+    def begin_generation(self, generation: int, reason: str) -> None: ...
+    def snapshot(self) -> Any:
+        """A backup, of use to `restore` alone."""
+        ...
+
+    def restore(self, backup: Any) -> None:
+        """The disk is what it was then. Nobody has it open: the power is off."""
+        ...
+
+    def clone(self) -> "SiteDisk":
+        """A second disk with the same content; nobody witnesses what is written to it."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
 
 
 def new_books(plan: SitePlan) -> Books:
@@ -78,12 +142,12 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Disk:
-    """Satisfies sync.ports.JournalReader, and of SyncStore what the uploader needs. `witness` sees each fact as it becomes
-    durable."""
+    """Satisfies SiteDisk."""
 
     plan: SitePlan
     witness: Callable[[Fact], None]
     last_wall_ms: int | None = None
+    trouble: str = ""
     _rows: list[Row] = field(default_factory=list)
     _pruned: int = 0
     _befores: dict[int, int] = field(default_factory=lambda: {1: 0})
@@ -101,6 +165,7 @@ class Disk:
 
     def append(self, facts: Sequence[Stamped]) -> None:
         """One transaction."""
+        self._refuse()
         generation, seq, head = self._tip.generation, self._tip.seq, self._tip.head
         for stamped in facts:
             seq += 1
@@ -122,6 +187,22 @@ class Disk:
         self._tip = Position(generation, seq, head)
         for stamped in facts:
             self.witness(stamped.fact)
+        self._refuse_late()
+
+    def _refuse(self) -> None:
+        if self.trouble and self.trouble != "late-error":
+            raise DiskFailed(self.trouble)
+
+    def _refuse_late(self) -> None:
+        if self.trouble:
+            raise DiskFailed(self.trouble)
+
+    def stop(self) -> None:
+        """What is in memory here is the disk."""
+
+    def cut(self, facts: Sequence[Stamped], *, torn: bool) -> None:
+        if facts and not torn and not self.trouble:
+            self.append(facts)
 
     # -- what a start loads ------------------------------------------------------------------------------------------
 
@@ -152,6 +233,7 @@ class Disk:
 
     def load(self) -> Books:
         """Books of their own for a start."""
+        self._refuse_late()
         return copied(self.mirror(), self.plan)
 
     def _prune(self) -> None:
@@ -200,11 +282,16 @@ class Disk:
 
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
         assert head == self.head_at(generation, seq), "an acknowledgement of another journal"
+        if Position(generation, seq, head) == self._acked:
+            return  # nothing to write
+        self._refuse()
         self._acked = Position(generation, seq, head)
+        self._refuse_late()
 
     def begin_generation(self, generation: int, reason: str) -> None:  # the reason is the office's to keep
         """Everything that is not acknowledged gets a place in `generation`, in order, with its old ids and bytes."""
         assert generation > self._tip.generation, f"generation {generation} after {self._tip.generation}"
+        self._refuse()
         before = self._befores[self._acked.generation] + self._acked.seq
         kept = before - self._pruned
         head = chain.genesis(self.plan.site, generation)
@@ -219,6 +306,7 @@ class Disk:
         self._tip = Position(generation, len(moved), head)
         self._acked = Position(generation, 0, chain.genesis(self.plan.site, generation))
         self._checked = min(self._checked, before)
+        self._refuse_late()
 
     # -- backups -------------------------------------------------------------------------------------------------------
 
@@ -248,3 +336,6 @@ class Disk:
         made = Disk(self.plan, lambda _: None)
         made.restore(self.snapshot())
         return made
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -278,6 +278,23 @@ class Faults:
         yield self.minutes(1, 10)
         self.daemon.commit_ms = (2, 12)
 
+    def disk_is_full(self, lane: LaneDevices) -> Mending:
+        yield from self._disk_refuses("full")
+
+    def disk_errs(self, lane: LaneDevices) -> Mending:
+        yield from self._disk_refuses(self.rng.choice(["error", "late-error"]))
+
+    def disk_is_read_only(self, lane: LaneDevices) -> Mending:
+        yield from self._disk_refuses("read-only")
+
+    def _disk_refuses(self, trouble: str) -> Mending:
+        """Until somebody makes room, or changes the card."""
+        if self.daemon.disk.trouble:
+            return
+        self.daemon.disk.trouble = trouble
+        yield self.minutes(0.02, 10)
+        self.daemon.disk.trouble = ""
+
     def office_is_away(self, lane: LaneDevices) -> Mending:
         self.road.trouble = self.rng.choice(["away", "mixed", *TROUBLES])
         yield self.minutes(1, 180)
@@ -312,9 +329,12 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "power": Faults.power_cut,
     "clock": Faults.clock_steps,
     "disk": Faults.disk_is_slow,
+    "disk-full": Faults.disk_is_full,
+    "disk-error": Faults.disk_errs,
+    "disk-read-only": Faults.disk_is_read_only,
     "office": Faults.office_is_away,
 }
-SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "office"})
+SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "disk-full", "disk-error", "disk-read-only", "office"})
 
 
 @dataclass(slots=True)

@@ -22,9 +22,9 @@ from gatectl.runtime import panel
 from gatectl.world.chance import stream
 from gatectl.world.faults import FAULTS, SITE_WIDE, Mending
 from gatectl.world.kernel import Process, Until
-from gatectl.world.named import Named, fitting, insisting, read
+from gatectl.world.named import Named, fitting, insisting, names, read
 from gatectl.world.plans import rehearsed_plan
-from gatectl.world.simulation import ROUND_MS, Options, Result, World
+from gatectl.world.simulation import AUDIT_MS, ROUND_MS, Options, Result, World
 
 MINUTE_MS: Final = 60_000
 VEHICLES_PER_H: Final = 40.0
@@ -97,8 +97,8 @@ class Met:
         return self.name + (f" ({self.what})" if self.what else "") + (f" at {self.lane}" if self.lane else "")
 
     def plain(self) -> dict[str, Any]:
-        names = ("name", "what", "lane", "began_ms", "ended_ms", "meanwhile", "served_ms")
-        return {name: getattr(self, name) for name in names}
+        members = ("name", "what", "lane", "began_ms", "ended_ms", "meanwhile", "served_ms")
+        return {name: getattr(self, name) for name in members}
 
 
 @dataclass(slots=True)
@@ -121,9 +121,12 @@ class LaneSight:
     arm: str
     arming: bool
     closing: bool
+    limits: bool
+    """Whether the controller can see the arm at all."""
     queue: int
-    shown: str | None
-    """What the driver reads; None: there is no display."""
+    shown: str
+    """What the driver is told; read only where there is a display."""
+    display: bool
     tally: Tally
 
 
@@ -156,7 +159,6 @@ class Rehearsal(World):
         self.tallies = {lane: Tally() for lane in self.devices}
         self.told: deque[Told] = deque(maxlen=TOLD_MAX)
         self.on_told: Callable[[Told], None] = lambda _: None
-        self.disk.witness = self._witness
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -173,6 +175,13 @@ class Rehearsal(World):
         if self.options.faults_per_hour:
             yield self._by_chance(self.options.faults_per_hour)
 
+    def advance(self, for_ms: int) -> None:
+        """Let a little time pass, for whoever looks on; audited as a run is that nobody looks at."""
+        audits = self.kernel.now_ms // AUDIT_MS
+        self.kernel.run_to(self.kernel.now_ms + for_ms)
+        if self.kernel.now_ms // AUDIT_MS != audits:
+            self.inspector.audit(self.daemon)
+
     def _later(self, n: int, named: Named) -> Process:
         yield named.at_ms
         yield from self._happen(n, named)
@@ -182,7 +191,7 @@ class Rehearsal(World):
         rng, lanes, n = stream("rehearsed", self.options.seed), list(self.devices.values()), len(self.named)
         while self.weather.active:
             yield max(100, int(rng.expovariate(per_hour / 3_600_000)))
-            name, lane = rng.choice(list(FAULTS)), rng.choice(lanes)
+            name, lane = rng.choice(names()), rng.choice(lanes)
             n += 1
             if self.weather.active and lane in fitting(name, [lane], self.has_office):
                 at = None if name in SITE_WIDE else lane.lane
@@ -276,8 +285,10 @@ class Rehearsal(World):
             arm="broken off" if truth.boom_off else arm,
             arming=truth.is_on("arming"),
             closing=truth.is_on("closing"),
+            limits=truth.has_limits,
             queue=len(truth.queue) + truth.busy,
-            shown=devices.shown if "display" in devices.device_of else None,
+            shown=devices.shown,
+            display="display" in devices.device_of,
             tally=self.tallies[name],
         )
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gatectl.domain import effects as fx
 from gatectl.domain.events import OfficeWent
+from gatectl.domain.facts import Fact
 from gatectl.domain.ids import LaneId, PaymentId
 from gatectl.domain.lane import Lane
 from gatectl.domain.plan import SitePlan
@@ -21,7 +22,7 @@ from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
-from gatectl.world.disk import Disk
+from gatectl.world.disk import Disk, SiteDisk
 from gatectl.world.faults import FAULTS, Faults, Weather
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel, Process
@@ -30,6 +31,7 @@ from gatectl.world.motorists import Motorists
 from gatectl.world.office import Office
 from gatectl.world.plans import site_plan
 from gatectl.world.road import ROADS_MS, Road
+from gatectl.world.store_disk import StoreDisk
 from gatectl.world.terminal import Terminal
 from gatectl.world.uplink import Uplink
 
@@ -63,6 +65,8 @@ class Options:
     """The site; made up by the seed if there is none."""
     wired: Mapping[LaneId, Mapping[str, str]] = field(default_factory=dict)
     """Of a real site's lanes: role to device."""
+    disk: Literal["memory", "store"] = "memory"
+    """What the journal is on: a list, or the production store on a simulated platter. The same seed gives the same head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class World:
         self._power = self._rng("power")
         self.ledger = Ledger(self._paid)
         self.inspector = Inspector(plan, self.ledger)
-        self.disk = Disk(plan, self.ledger.witness)
+        self.disk = self._disk()
         self.clock = WallClock(kernel)
         self.daemon = Daemon(
             kernel,
@@ -131,6 +135,7 @@ class World:
             lambda: self.uplink.committed(),  # noqa: PLW0108  # made below
             self.inspector,
         )
+        self.daemon.started, self.daemon.stopped = self._started, lambda: self.uplink.cut()  # noqa: PLW0108  # made below
         self.office = Office(plan.site, zstd=options.seed % 4 == 0)
         self.uplink = Uplink(
             kernel,
@@ -139,6 +144,7 @@ class World:
             Road(kernel, self._rng("road"), self.office, ms=ROADS_MS[options.seed % len(ROADS_MS)]),
             self.clock.wall_ms,
             lambda up, why: self.daemon.post(OfficeWent(up, why)),
+            failed=self.daemon.fail,
         )
         site = Site(
             kernel,
@@ -182,6 +188,14 @@ class World:
         self.weather = Weather(reach, options.seed, options.faults_per_hour, options.kinds, options.faults_chosen)
         self.broken = ""
 
+    def _disk(self) -> SiteDisk:
+        if self.options.disk == "store":
+            return StoreDisk(self.plan, self._witness, self._rng("disk"))
+        return Disk(self.plan, self._witness)
+
+    def _witness(self, fact: Fact) -> None:
+        self.ledger.witness(fact)
+
     def _rng(self, name: str) -> Random:
         """A stream of its own for each part: a change to one leaves the others as they were."""
         return stream(name, self.options.seed)
@@ -210,8 +224,11 @@ class World:
     def run(self) -> Result:
         """Until the end, or until something is broken."""
         began_s = time.perf_counter()
-        self.attempt(self._live)
-        return self.result(time.perf_counter() - began_s)
+        try:
+            self.attempt(self._live)
+            return self.result(time.perf_counter() - began_s)
+        finally:
+            self.disk.close()
 
     def attempt(self, part: Callable[[], None]) -> bool:
         """Do a part of the run. False when an invariant does not hold: `broken` says which, and nothing may be done any more."""
@@ -280,13 +297,15 @@ class World:
         liveness.every_lane_serves_again(self)
         liveness.the_office_has_everything(self)
         liveness.all_money_is_on_record(self)
-        if not self.options.faults_per_hour:
+        if not self.weather.counts:
             liveness.the_count_is_the_truth(self)
 
     # -- power ---------------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
         self.daemon.boot()
+
+    def _started(self) -> None:
         assert self.daemon.site is not None
         self.uplink.boot(self.daemon.site.boot.boot_id)
         for devices in self.devices.values():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from gatectl.world.disk import Disk
+from gatectl.world.disk import DiskFailed, SiteDisk
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import hold
 from gatectl.world.road import Road
@@ -47,12 +47,14 @@ class Uplink:
 
     kernel: Kernel
     rng: Random
-    disk: Disk
+    disk: SiteDisk
     road: Road
     wall_ms: Callable[[], int]
     office_went: Callable[[bool, str], None]
     installation: str = "installation-1"
     enrolled: int = 1
+    failed: Callable[[], None] = lambda: None
+    """Called when the disk refuses: the process must stop."""
     machine: UploaderMachine | None = None
     begun: Counter[str] = field(default_factory=Counter)
     """Generations by the reason for them."""
@@ -152,14 +154,25 @@ class Uplink:
         if self._restores == self.road.office.restores:
             held = self.road.office.head_at(generation, seq)
             hold(held == head, "what is acknowledged, the office holds", f"{generation}/{seq}")
-        self.disk.acknowledge(generation, seq, head)
+        if not self._stored(lambda: self.disk.acknowledge(generation, seq, head)):
+            return
         self._owed_since_ms = self.kernel.now_ms if self.lag else None
         self._go_on(life)
 
     def _begin(self, life: int, generation: int, reason: str) -> None:
-        self.disk.begin_generation(generation, reason)
+        if not self._stored(lambda: self.disk.begin_generation(generation, reason)):
+            return
         self.begun[reason] += 1
         self._go_on(life)
+
+    def _stored(self, write: Callable[[], None]) -> bool:
+        """False: the disk refused, and the process is gone."""
+        try:
+            write()
+        except DiskFailed:
+            self.failed()
+            return False
+        return True
 
     def _rest(self, life: int, until_ms: int) -> None:
         if self._news.on or until_ms <= self.kernel.now_ms:

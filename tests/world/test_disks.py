@@ -1,0 +1,156 @@
+"""Two disks, one meaning: the list in memory and the production store on a platter that loses what was not synced."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+from gatectl.domain import facts as f
+from gatectl.domain.ids import AreaId, LaneId, Moment, SpotId, TicketNumber, TimeQuality
+from gatectl.world.disk import TROUBLES, Disk, DiskFailed, SiteDisk, Stamped
+from gatectl.world.inspector import same
+from gatectl.world.plans import AREA, site_plan
+from gatectl.world.platter import FULL, IOERR_FSYNC, IOERR_READ, IOERR_WRITE, File, Platter, Refused
+from gatectl.world.store_disk import StoreDisk
+
+PLAN = site_plan(1, 2, spots=500)
+Make = Callable[[list[f.Fact], int], SiteDisk]
+
+
+def in_memory(witnessed: list[f.Fact], seed: int) -> Disk:
+    return Disk(PLAN, witnessed.append)
+
+
+def on_store(witnessed: list[f.Fact], seed: int) -> StoreDisk:
+    return StoreDisk(PLAN, witnessed.append, Random(seed))
+
+
+@pytest.fixture
+def made() -> Iterator[Callable[[Make, int], tuple[SiteDisk, list[f.Fact]]]]:
+    """Makes disks that are closed at the end, each with the list of what it said is durable."""
+    disks: list[SiteDisk] = []
+
+    def make(kind: Make, seed: int = 1) -> tuple[SiteDisk, list[f.Fact]]:
+        witnessed: list[f.Fact] = []
+        disks.append(kind(witnessed, seed))
+        return disks[-1], witnessed
+
+    yield make
+    for disk in disks:
+        disk.close()
+
+
+def batch(first: int, many: int = 2) -> list[Stamped]:
+    """Tickets `first` and the following."""
+    return [
+        Stamped(
+            f"{number:024x}",
+            "b" * 16,
+            Moment(1_780_290_000_000 + number, number),
+            f.TicketIssued(
+                ticket=TicketNumber(f"{number:06d}-K7QF"),
+                counter=number,
+                lane=LaneId("IN-1"),
+                area=AreaId(AREA),
+                spot=SpotId(f"A-{number:04d}"),
+                vehicle_type="CAR",
+                spot_type="COMPACT",
+                tariff="sim-2026",
+                issued_ms=1_780_290_000_000,
+                time_quality=TimeQuality.SYNCED,
+            ),
+        )
+        for number in range(first, first + many)
+    ]
+
+
+def lived(disk: SiteDisk, rng: Random) -> list[object]:
+    """A life of commits, cuts, troubles, acknowledgements and generations, drawn by `rng`; what could be seen of it."""
+    seen: list[object] = []
+    number, up = 1, False
+    for _ in range(120):
+        what = rng.choice(["commit"] * 6 + ["cut", "torn", "trouble", "mended", "acknowledge", "generation", "restore"])
+        facts = batch(number, rng.randint(1, 3))
+        try:
+            if not up:
+                disk.load()
+                up = True
+            if what == "commit":
+                disk.append(facts)
+            elif what in ("cut", "torn"):
+                disk.cut(facts, torn=what == "torn")
+                up = False
+            elif what == "trouble":
+                disk.trouble = rng.choice(TROUBLES)
+            elif what == "mended":
+                disk.trouble = ""
+            elif what == "acknowledge":
+                tip = disk.position()
+                disk.acknowledge(tip.generation, tip.seq, tip.head)
+            elif what == "generation":
+                disk.begin_generation(disk.position().generation + 1, "forked")
+        except DiskFailed:
+            disk.stop()
+            up = False
+            seen.append("failed")
+        number = disk.mirror().counter + 1
+        seen.append((disk.position(), disk.acked(), disk.unacknowledged, disk.last_wall_ms, number))
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_either_disk_lives_the_same_life(made: Any, seed: int) -> None:
+    """Power cuts torn or not, disks that are full, broken, read-only: what is durable afterwards does not depend on the disk."""
+    (memory, told), (store, also_told) = made(in_memory), made(on_store, seed)
+
+    assert lived(memory, Random(seed)) == lived(store, Random(seed))
+    assert told == also_told
+    assert "" == same(memory.mirror(), store.mirror(), PLAN)
+
+
+@pytest.mark.parametrize("code", [IOERR_WRITE, IOERR_READ, IOERR_FSYNC, FULL])
+def test_whichever_operation_fails_a_commit_is_whole_or_not_there(made: Any, code: int, monkeypatch: Any) -> None:
+    """One operation of the disk after the other fails, once: after a power cut everything that was said yes to is there,
+    and of what was said no to all or nothing."""
+    disk, told = made(on_store)
+    operate = Platter.operate
+    left = [0]
+
+    def fails(self: Platter, what: str, file: File | None = None) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Refused(code)
+        operate(self, what, file)
+
+    monkeypatch.setattr(Platter, "operate", fails)
+    number = failures = 0
+    for at in range(1, 60):
+        left[0] = at
+        promised = number
+        with suppress(DiskFailed):
+            disk.load()
+            for _ in range(2):
+                disk.append(batch(promised + 1))
+                promised += 2
+        failures += left[0] <= 0
+        left[0] = 0
+        disk.cut([], torn=False)
+        number = disk.mirror().counter
+
+        assert number - promised in (0, 2)
+        assert number == len(told) == disk.position().seq
+    assert failures > 20
+
+
+def test_a_disk_without_sync_loses_what_it_promised(made: Any, monkeypatch: Any) -> None:
+    """The check on the check: where the disk lies about syncing, the power cut is caught losing acknowledged tickets."""
+    disk, _ = made(on_store)
+    disk.load()
+    monkeypatch.setattr(Platter, "sync", lambda self, file: self.operate("sync", file))
+    disk.append(batch(1))
+    disk.append(batch(3))
+
+    with pytest.raises(AssertionError, match="a commit is whole or not there"):
+        disk.cut([], torn=False)
