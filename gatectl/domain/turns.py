@@ -59,12 +59,13 @@ class Turn(NamedTuple):
 
 
 class Recorder(Protocol):
-    """Who writes down what the core is told. Called on the core's thread: never waits, never raises."""
+    """Who writes down what the core is told. Called on the core's thread: never waits, never raises.
+
+    A start, and whatever follows while `wants_state`, has the state before it.
+    """
 
     @property
-    def wants_state(self) -> bool:
-        """Whether the state as it is now must be given before the next turn."""
-
+    def wants_state(self) -> bool: ...
     def state(self, state: "SiteState") -> None: ...
     def turn(self, turn: Turn) -> None: ...
 
@@ -82,7 +83,7 @@ def decided(site: Site, what: Happened, now: Moment, recorder: Recorder | None, 
     """Let the core decide and tell the recorder, also when it raises. `facts_made`: in this boot, before this turn."""
     if recorder is None:
         return apply(site, what, now)
-    if recorder.wants_state:
+    if recorder.wants_state or isinstance(what, Started):
         recorder.state(state_of(site, now, facts_made))
     before = dict(site.lanes)
     try:
@@ -191,8 +192,8 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def state_lines(state: SiteState, lost: int) -> Iterator[bytes]:
-    """The state as lines: a head, parts, and a last one that says how many there are. `lost`: turns untold before it."""
+def state_lines(state: SiteState, told: int) -> Iterator[bytes]:
+    """The state as lines: a head, parts, and a last one that says how many there are. `told`: the number of the turn before."""
     hints = hints_of(Site)
     plan = {name: encoder(hint)(getattr(state.plan, name)) for name, hint in _plan_hints().items()}
     keys = state.plan.keyring
@@ -203,7 +204,7 @@ def state_lines(state: SiteState, lost: int) -> Iterator[bytes]:
         "boot": [state.boot.boot_id, state.boot.tag],
         "at": [state.at.wall_ms, state.at.mono_ms, state.at.quality.value],
         "facts_made": state.facts_made,
-        "lost": lost,
+        "told": told,
         "plan": plan,
         "keys": {"current": keys.current, "ids": sorted(keys.keys)},
         "lanes": [encoder(Lane)(lane) for lane in state.lanes],

@@ -66,9 +66,8 @@ class Capture:
         return self._begin_anew or (self._lost > 0 and len(self._queue) < TURNS_WAITING_MAX // 2)
 
     def state(self, state: SiteState) -> None:
-        self._begin_anew = False
-        self._queue.append((self._lost, state))
-        self._lost = 0
+        self._begin_anew, self._lost = False, 0
+        self._queue.append((self._told, state))
 
     def turn(self, turn: Turn) -> None:
         self._told += 1
@@ -108,7 +107,7 @@ class Capture:
             if isinstance(given, SiteState):
                 self._ring.begin(given.boot.boot_id, state_lines(given, number))
             elif self._ring.is_open:
-                self._ring.line(turn_line(number, given))
+                self._write_turn(number, given)
             else:
                 self.left_out += 1
             lines += 1
@@ -116,6 +115,17 @@ class Capture:
                 time.sleep(0)
         if self._ring.flush():
             self._begin_anew = True
+
+    def _write_turn(self, number: int, turn: Turn) -> None:
+        try:
+            line = turn_line(number, turn)
+        except Exception:  # a value that is not of its type: what follows could not be replayed without it
+            log.exception("a turn cannot be captured", happened=type(turn.what).__name__)
+            self.left_out += 1
+            self._ring.close()
+            self._begin_anew = True
+            return
+        self._ring.line(line)
 
 
 class Ring:

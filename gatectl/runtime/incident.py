@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -270,7 +271,7 @@ class Incident:
 
     def lines(self) -> Iterator[Plain]:
         """The lines of the captures, in order."""
-        for line in _lines(self.path):
+        for line in islice(_lines(self.path), 1, None):
             plain: Plain = json.loads(line)
             if "schema" in plain or "part" in plain or "whole" in plain or "n" in plain:
                 yield plain

@@ -35,7 +35,7 @@ LOOKED_BACK_MAX: Final = 400
 """Turns of all lanes among which they are looked for."""
 WORDS_CHARS_MAX: Final = 160
 DIFFERENCES_MAX: Final = 20
-_NOT_STATE: Final = frozenset({"software", "lost", "at"})
+_NOT_STATE: Final = frozenset({"software", "told", "at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +167,13 @@ class Replay:
     def _begin(self, state: Sequence[Plain]) -> None:
         whole = parts_of(state)
         before, after = self._site, site_of(whole, self._incident.keys)
-        if (
-            before is not None
-            and before.boot == after.boot
-            and not whole.get("lost")
-            and whole["facts_made"] == self._made
-        ):
+        told = int(whole.get("told", 0))
+        if before is not None and before.boot == after.boot and told > self._number:
+            gap = told - self._number
+            self.outcome.notes.append(f"before turn {self.outcome.turns + 1} the file lacks {gap} turns of that boot")
+        elif before is not None and before.boot == after.boot:
             self._compare_states(before, after, moment_of(whole, "state"))
-        if whole.get("lost"):
-            self.outcome.notes.append(f"{whole['lost']} turns were not captured before turn {self.outcome.turns + 1}")
-        self._site, self._made = after, int(whole["facts_made"])
+        self._site, self._made, self._number = after, int(whole["facts_made"]), told
         if whole.get("software") not in self.outcome.software:
             self.outcome.software.append(str(whole.get("software")))
         self.outcome.segments += 1
@@ -201,6 +198,7 @@ class Replay:
             raised = told_error(error)
         else:
             here = outcome(batch, [lane for name, lane in site.lanes.items() if before.get(name) is not lane])
+        self._number = int(line["n"])
         done = self.outcome
         done.turns += 1
         done.facts += len(line["facts"])
