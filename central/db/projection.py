@@ -243,7 +243,8 @@ def _issued(page: Page, fact: f.TicketIssued, _wall_ms: int) -> None:
     if fact.ticket in page.tickets.known:
         raise Park("clash", f"ticket {fact.ticket} was issued before")
     row = _new_ticket(page, fact)
-    page.tickets.put(fact.ticket, row | {"spot": fact.spot, "spot_type": fact.spot_type})
+    row |= {"spot": fact.spot, "spot_type": fact.spot_type, "demand_percent": fact.demand_percent}
+    page.tickets.put(fact.ticket, row | {"demand_taken": fact.demand_taken, "demand_spots": fact.demand_spots})
 
 
 def _learned(page: Page, fact: f.TicketLearned, _wall_ms: int) -> None:
@@ -255,6 +256,7 @@ def _learned(page: Page, fact: f.TicketLearned, _wall_ms: int) -> None:
 def _new_ticket(page: Page, fact: f.TicketIssued | f.TicketLearned) -> Row:
     row: Row = {column.name: None for column in s.tickets.c}
     row |= {"site_id": page.site, "state": _state(fact), "verified": True, "exception": False, "paid_minor": 0}
+    row["demand_percent"] = 100
     copied = ("ticket", "counter", "lane", "area", "vehicle_type", "tariff", "issued_ms")
     return row | {name: getattr(fact, name) for name in copied}
 
@@ -304,6 +306,7 @@ def _lost(page: Page, fact: f.TicketLostDeclared, _wall_ms: int) -> None:
     replacement.update(state=TICKET_STATES[f.VehicleEntered], entered_ms=replacement["issued_ms"])
     if found is not None:
         carried = ("issued_ms", "entered_ms", "tariff", "paid_minor", "currency")
+        carried += ("demand_percent", "demand_taken", "demand_spots")
         replacement.update({name: found[name] for name in carried})
         found["state"] = _state(fact)
 

@@ -174,6 +174,9 @@ tickets = Table(
     _text("void_reason", null=True),
     _whole("paid_minor"),
     _text("currency", null=True),
+    _whole("demand_percent"),
+    _whole("demand_taken", null=True),
+    _whole("demand_spots", null=True),
     Index(None, "site_id", "state"),
 )
 """PROJECTION."""

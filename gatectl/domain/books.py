@@ -14,6 +14,7 @@ from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, 
 from gatectl.domain.records import registry
 from gatectl.domain.rows import Tables
 from gatectl.domain.spots import SpotIndex
+from gatectl.domain.tariff_demand import Fixed, fixed_of
 from gatectl.domain.tickets import TicketState
 
 CLOSED_KEPT_MAX: Final = 20_000
@@ -46,6 +47,8 @@ class Stay:
     """False: issued by a clock that was not set. Its stay cannot be priced; a person ends it, or replaces the ticket."""
     lost: bool = False
     """A replacement for a lost ticket with no stay found: costs the lost-ticket price."""
+    fixed: Fixed | None = None
+    """What demand made of its price at entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ def _issued(books: Books, fact: f.TicketIssued) -> None:
             fact.tariff,
             fact.issued_ms,
             time_known=fact.time_quality is not TimeQuality.UNSET,
+            fixed=fixed_of(fact.demand_percent, fact.demand_taken, fact.demand_spots),
         ),
     )
 
@@ -247,6 +251,7 @@ def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
             time_known=found.time_known,
             entered_ms=found.entered_ms,
             tariff=found.tariff,
+            fixed=found.fixed,
             paid_minor=found.paid_minor,
             last_paid_ms=found.last_paid_ms,
         )

@@ -67,7 +67,7 @@ def _serve(turn: Turn) -> None:
     if lane.ticket is not None:
         vend(turn, "retry", lane.ticket)
         return
-    offer = turn.view.offer()
+    offer = turn.view.offer(lane.quote)
     if isinstance(offer, Refusal):
         show(turn, offer.text)
         return

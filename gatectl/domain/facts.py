@@ -175,7 +175,10 @@ class CommandRefused(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TicketIssued(Fact):
-    """A number was used up and a spot held. Provisional until VehicleEntered or TicketVoided."""
+    """A number was used up and a spot held. Provisional until VehicleEntered or TicketVoided.
+
+    Prices are times `demand_percent` / 100, because `demand_taken` of `demand_spots` spots were taken (None: not asked).
+    """
 
     kind: ClassVar[str] = "ticket.issued"
     ticket: TicketNumber
@@ -188,6 +191,9 @@ class TicketIssued(Fact):
     tariff: str
     issued_ms: int
     time_quality: TimeQuality
+    demand_percent: int = 100
+    demand_taken: int | None = None
+    demand_spots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from gatectl.domain.effects import Effect
 from gatectl.domain.facts import Fact, LaneFault, Line
 from gatectl.domain.ids import AreaId, JobId, LaneId, Moment, PaymentId, RequestId, SpotId, TicketNumber, VendId
 from gatectl.domain.passage import NO_TRACK, Track
+from gatectl.domain.tariff_demand import Fixed
 
 
 class LaneKind(StrEnum):
@@ -291,6 +292,17 @@ class TicketOffer:
     spot_type: str | None
     tariff: str
     tariff_text: str
+    fixed: Fixed | None = None
+    """What demand makes of its price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a vehicle at an entry is told before it asks for a ticket: `text` is shown, the ticket keeps `fixed`."""
+
+    tariff: str
+    fixed: Fixed
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +333,11 @@ class View(Protocol):
     def now(self) -> Moment: ...
     @property
     def plan(self) -> LanePlan: ...
-    def offer(self) -> TicketOffer | Refusal:
-        """A ticket for a vehicle of the lane's type, or why not (full, closed)."""
+    def quote(self) -> Quote | None:
+        """The price of this moment, for a vehicle of the lane's type, where it depends on demand."""
+
+    def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
+        """A ticket for a vehicle of the lane's type, or why not (full, closed). `quote`: what the vehicle was told."""
 
     def exception_offer(self) -> TicketOffer:
         """A number for a vehicle that is in without a ticket; never refused, holds no spot when the lot is full."""
@@ -405,6 +420,8 @@ class Lane:
     vend: VendId | None = None
     payment: PaymentId | None = None
     price: Price | None = None
+    quote: Quote | None = None
+    """What the vehicle at this entry was told of the price."""
     tries: int = 0
     reversals: int = 0
     track: Track = NO_TRACK

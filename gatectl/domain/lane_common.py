@@ -265,8 +265,9 @@ def _maybe_up(lane: Lane) -> bool:
     return lane.arm is Arm.UP if has_limits(lane) else LaneFault.ARM_UNKNOWN in lane.faults
 
 
+_PRESS: Final = "Please press for a ticket"
 _WELCOME: Final = {
-    LaneKind.ENTRY: "Welcome\nPlease press for a ticket",
+    LaneKind.ENTRY: f"Welcome\n{_PRESS}",
     LaneKind.EXIT: "Please present\nyour ticket",
 }
 _SIGN: Final = {
@@ -319,5 +320,8 @@ def _settle_present(turn: Turn) -> None:
         turn.go(P.PRESENT, turn.timing.stuck_ms)
     else:
         turn.go(P.PRESENT, lane.phase_since_mono_ms + turn.timing.stuck_ms - turn.now_mono_ms)
+    if arrived:
+        turn.lane = replace(turn.lane, quote=turn.view.quote() if lane.plan.kind is LaneKind.ENTRY else None)
     if arrived and lane.asked is None:
-        show(turn, _WELCOME[lane.plan.kind])
+        quote = turn.lane.quote
+        show(turn, _WELCOME[lane.plan.kind] if quote is None else f"{quote.text}\n{_PRESS}")

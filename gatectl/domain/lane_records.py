@@ -50,6 +50,9 @@ def issued(turn: Turn, offer: TicketOffer) -> TicketIssued:
         offer.tariff,
         now.wall_ms,
         now.quality,
+        offer.fixed.percent if offer.fixed else 100,
+        offer.fixed.taken if offer.fixed else None,
+        offer.fixed.spots if offer.fixed else None,
     )
 
 

@@ -107,10 +107,10 @@ class Band:
 
     def plain(self) -> Mapping[str, object]:
         always: dict[str, object] = {"name": self.name, "step_minutes": self.step_minutes, "again": self.again}
-        always |= window_plain(self.window) | {"steps": [step._asdict() for step in self.steps]}
+        always |= window_plain(self.window)
         maybe = {"flat_minor": self.flat_minor, "per_step_minor": self.per_step_minor, "cap_minor": self.cap_minor}
-        if not self.steps:
-            del always["steps"]
+        if self.steps:
+            always["steps"] = [step._asdict() for step in self.steps]
         return always | {key: value for key, value in maybe.items() if value is not None}
 
     def time(self, ms: int, fresh: bool, currency: str) -> list[Charged]:

@@ -17,7 +17,8 @@ PERCENT_MAX: Final = 500
 MEASURES: Final = ("area", "site")
 
 
-class Fixed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Fixed:
     """What demand made of a ticket: prices times `percent` / 100, because `taken` of `spots` spots were taken at entry."""
 
     percent: int
@@ -26,6 +27,11 @@ class Fixed(NamedTuple):
 
     def told(self) -> str:
         return f"Demand {self.percent} %: {self.taken} of {self.spots} spots taken at entry"
+
+
+def fixed_of(percent: int, taken: int | None, spots: int | None) -> Fixed | None:
+    """As a fact or a row has it; None if demand was not asked."""
+    return None if taken is None or spots is None else Fixed(percent, taken, spots)
 
 
 class Level(NamedTuple):

@@ -8,8 +8,9 @@ from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
 from gatectl.domain.facts import Line, TicketLearned
 from gatectl.domain.ids import Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
-from gatectl.domain.lane import LanePlan, Price, Refusal, TicketOffer
+from gatectl.domain.lane import LanePlan, Price, Quote, Refusal, TicketOffer
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.tariff_demand import Fixed
 from gatectl.domain.tickets import TicketState
 
 TARIFFS_PARSED_MAX: Final = 256
@@ -33,21 +34,45 @@ class LaneView:
     plan: LanePlan
     learned: dict[TicketNumber, TicketLearned] = field(default_factory=dict)
 
-    def offer(self) -> TicketOffer | Refusal:
+    def quote(self) -> Quote | None:
+        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
+        tariff = self._tariff(spot.spot_type if spot else None)
+        fixed = self._fixed(tariff, None)
+        if fixed is None:
+            return None
+        text = tariff.summary(self.site.currency, self.now.wall_ms, self.site.zone, fixed)
+        return Quote(tariff.tariff, fixed, text)
+
+    def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
         area, vehicle = self.plan.area, self.plan.vehicle_type
         spot = self.books.spots.allocate(area, vehicle)
         if spot is None and self.books.spots.total(area):
             return Refusal("E-FULL-01", f"Full for {vehicle.replace('_', ' ').lower()}")
-        return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
+        return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None, quote)
 
     def exception_offer(self) -> TicketOffer:
         spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
         return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
 
-    def _numbered(self, spot: SpotId | None, spot_type: str | None) -> TicketOffer:
+    def _tariff(self, spot_type: str | None) -> tariffs.Tariff:
+        return tariff_at(self.site, self.books, self.now.wall_ms, self.plan.vehicle_type, spot_type)
+
+    def _fixed(self, tariff: tariffs.Tariff, quote: Quote | None) -> Fixed | None:
+        """What the vehicle was told, if it was told of this tariff; else what demand says now."""
+        if tariff.demand is None:
+            return None
+        if quote is not None and quote.tariff == tariff.tariff:
+            return quote.fixed
+        areas = self.site.areas if tariff.demand.measure == "site" else (self.plan.area,)
+        spots = sum(sum(self.books.spots.total(area).values()) for area in areas)
+        free = sum(sum(self.books.spots.free(area).values()) for area in areas)
+        return tariff.demand.fixed(spots - free, spots)
+
+    def _numbered(self, spot: SpotId | None, spot_type: str | None, quote: Quote | None = None) -> TicketOffer:
         counter = self.books.counter + 1
         number = tickets.format_number(counter, self.boot.tag)
-        tariff = tariff_at(self.site, self.books, self.now.wall_ms)
+        tariff = self._tariff(spot_type)
+        fixed = self._fixed(tariff, quote)
         code = tickets.sign(
             self.site.keyring,
             self.site.site,
@@ -56,8 +81,8 @@ class LaneView:
             issued_s=self.now.wall_ms // 1000,
             vehicle_type=self.plan.vehicle_type,
         )
-        summary = tariff.summary(self.site.currency, self.now.wall_ms, self.site.zone)
-        return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, summary)
+        text = tariff.summary(self.site.currency, self.now.wall_ms, self.site.zone, fixed)
+        return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, text, fixed)
 
     def admit(self, code: str) -> Price | Refusal:
         read = tickets.verify(code, self.site.keyring, self.site.site)
@@ -83,7 +108,7 @@ class LaneView:
         if self.now.quality is TimeQuality.UNSET:
             return Refusal("E-TIME-01", "Please call.")
         issued_ms = read.issued_s * 1000
-        tariff = tariff_at(self.site, self.books, issued_ms)
+        tariff = tariff_at(self.site, self.books, issued_ms, read.vehicle_type)
         fact = TicketLearned(
             number, read.counter, self.plan.lane, self.plan.area, read.vehicle_type, tariff.tariff, issued_ms
         )
@@ -119,9 +144,11 @@ def lane_of(vend: VendId) -> str:
     return vend.rsplit("-", 2)[0]
 
 
-def tariff_at(site: SitePlan, books: Books, at_ms: int) -> tariffs.Tariff:
+def tariff_at(
+    site: SitePlan, books: Books, at_ms: int, vehicle_type: str = "", spot_type: str | None = None
+) -> tariffs.Tariff:
     """The tariff in force; those applied from the office replace those of the site file with the same id."""
-    return tariffs.chosen(known_tariffs(site, books).values(), at_ms)
+    return tariffs.chosen(known_tariffs(site, books).values(), at_ms, vehicle_type, spot_type)
 
 
 def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:
@@ -138,16 +165,24 @@ def _parsed(body: str) -> tariffs.Tariff:
 def stay_price(site: SitePlan, books: Books, stay: Stay, now: Moment) -> Price:
     """What is due for a stay now, by the tariff that was fixed on its ticket."""
     known = known_tariffs(site, books)
-    tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms)
+    tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms, stay.vehicle_type)
     if stay.lost:
         total = tariff.lost_ticket_minor
         lines: tuple[Line, ...] = (Line("Lost ticket", total),)
         due = max(0, total - stay.paid_minor)
     else:
         entered_ms = stay.issued_ms
-        charge = tariffs.charge(tariff, entered_ms, now.wall_ms, site.zone, site.currency)
+        charge = tariffs.charge(tariff, entered_ms, now.wall_ms, site.zone, site.currency, stay.fixed)
         total, lines = charge.total_minor, charge.lines
         due = tariffs.due(
-            tariff, charge, entered_ms, now.wall_ms, stay.paid_minor, stay.last_paid_ms, site.zone, site.currency
+            tariff,
+            charge,
+            entered_ms,
+            now.wall_ms,
+            stay.paid_minor,
+            stay.last_paid_ms,
+            site.zone,
+            site.currency,
+            stay.fixed,
         )
     return Price(stay.ticket, due, stay.paid_minor, total, site.currency, tariff.tariff, lines)

@@ -14,6 +14,7 @@ from drivers import catalog
 from drivers.api import Family, OptionFault
 from gatectl.domain import tariffs
 from gatectl.domain.money import EXPONENTS
+from gatectl.domain.tariff_reading import path_of
 from gatectl.runtime.plan import device_spec, devices_on, port_spec
 
 ABILITIES: Mapping[str, tuple[str, ...]] = {
@@ -146,9 +147,13 @@ def _role(
 
 
 def _tariffs(site: Site) -> Iterator[Complaint]:
+    read: list[tariffs.Tariff] = []
     for index, table in enumerate(site.tariffs):
         try:
-            tariffs.parse(table)
+            read.append(tariffs.parse(table))
         except tariffs.TariffRefused as refused:
             for fault in refused.faults:
-                yield Complaint(("tariffs", index, fault.key), fault.what, "", fault.hint)
+                yield Complaint(("tariffs", index, *path_of(fault.key)), fault.what, "", fault.hint)
+    if read and len(read) == len(site.tariffs) and not any(tariff.for_all for tariff in read):
+        found = "tariffs for some vehicles, spots or times alone"
+        yield Complaint(("tariffs",), found, "one without vehicle_types, spot_types and effective_until")

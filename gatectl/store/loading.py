@@ -12,6 +12,7 @@ from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, TimeQual
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.records import registry
 from gatectl.domain.spots import SpotIndex
+from gatectl.domain.tariff_demand import fixed_of
 from gatectl.domain.tickets import TicketState
 from gatectl.store import rows
 
@@ -61,9 +62,12 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     for row in _rows(
         connection,
         "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"  # noqa: S608  # a constant
-        f" lost, time_quality FROM tickets WHERE state IN {_OPEN} ORDER BY counter",  # a constant
+        " lost, time_quality, demand_percent, demand_taken, demand_spots FROM tickets"
+        f" WHERE state IN {_OPEN} ORDER BY counter",  # a constant
     ):
-        ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost, quality = row
+        ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost, quality = row[
+            :14
+        ]
         kept = spot if spot is not None and spot in books.spots else None
         if kept is not None:
             books.spots.hold(kept)
@@ -83,6 +87,7 @@ def _load_tickets(connection: Connection, books: Books) -> None:
             vend,
             time_known=quality != TimeQuality.UNSET.value,
             lost=bool(lost),
+            fixed=fixed_of(*row[14:]),
         )
     closed = _rows(
         connection,
@@ -124,6 +129,7 @@ def _load_money(connection: Connection, books: Books) -> None:
 
 
 def _load_lanes(connection: Connection, books: Books) -> None:
+    books.vends_intended = _rows(connection, "SELECT count(*) FROM vends")[0][0]
     for vend, lane, cause, ticket, state in _rows(
         connection,
         "SELECT vend, lane, cause, ticket, state FROM vends WHERE state IN ('intended','confirmed','unknown') ORDER BY rowid",

@@ -108,7 +108,8 @@ def _office_back(fact: f.OfficeBack, wall_ms: int) -> Iterator[Statement]:
 def _issued(fact: f.TicketIssued, wall_ms: int) -> Iterator[Statement]:
     yield (
         "INSERT INTO tickets (ticket, counter, state, lane, area, spot, vehicle_type, spot_type, tariff, issued_ms,"
-        " time_quality) VALUES (?, ?, 'issued', ?, ?, ?, ?, ?, ?, ?, ?)",
+        " time_quality, demand_percent, demand_taken, demand_spots)"
+        " VALUES (?, ?, 'issued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             fact.ticket,
             fact.counter,
@@ -120,6 +121,9 @@ def _issued(fact: f.TicketIssued, wall_ms: int) -> Iterator[Statement]:
             fact.tariff,
             fact.issued_ms,
             fact.time_quality.value,
+            fact.demand_percent,
+            fact.demand_taken,
+            fact.demand_spots,
         ),
     )
 
@@ -192,9 +196,9 @@ def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:
     )
     if fact.ticket is not None:
         yield (
-            "UPDATE tickets SET (issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms) ="
-            " (SELECT issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms FROM tickets"
-            " WHERE ticket = ?) WHERE ticket = ?",
+            "UPDATE tickets SET (issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms, demand_percent,"
+            " demand_taken, demand_spots) = (SELECT issued_ms, time_quality, entered_ms, tariff, paid_minor, last_paid_ms,"
+            " demand_percent, demand_taken, demand_spots FROM tickets WHERE ticket = ?) WHERE ticket = ?",
             (fact.ticket, fact.replacement),
         )
         yield _STATE, ("lost", fact.ticket)

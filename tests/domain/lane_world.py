@@ -30,6 +30,7 @@ from gatectl.domain.lane import (
     Loop,
     Phase,
     Price,
+    Quote,
     Refusal,
     ResetLoopChanged,
     Step,
@@ -69,6 +70,7 @@ class FakeSite:
     now: Moment = field(default_factory=lambda: Moment(1_700_000_000_000, 1_000_000))
     full: bool = False
     due_minor: int = 0
+    quoted: Quote | None = None
     tickets: dict[TicketNumber, str] = field(default_factory=dict)
     vends: dict[VendId, str] = field(default_factory=dict)
     carried: set[VendId] = field(default_factory=set)
@@ -80,7 +82,10 @@ class FakeSite:
 
     # -- the view --
 
-    def offer(self) -> TicketOffer | Refusal:
+    def quote(self) -> Quote | None:
+        return self.quoted
+
+    def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
         return Refusal("E-FULL-01", "Full") if self.full else self.exception_offer()
 
     def exception_offer(self) -> TicketOffer:

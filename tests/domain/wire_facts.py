@@ -60,4 +60,8 @@ EXAMPLES: tuple[f.Fact, ...] = (
     ),
     f.PaymentFailed(KEY, T, "declined", "no funds"),
     f.PaymentRefunded(KEY, PaymentId("back-1"), T, 250, "EUR", "mia", "machine ate it", "till-1", 10),
+    # The same as above since TicketIssued tells of demand: the older bytes are read, these are written.
+    f.TicketIssued(T, 123, IN, MAIN, SpotId("A-001"), "CAR", "COMPACT", "day-2026", AT, TimeQuality.SYNCED),
+    f.TicketIssued(T, 123, IN, MAIN, None, "VAN", None, "day-2026", AT, TimeQuality.UNSET),
+    f.TicketIssued(T, 123, IN, MAIN, None, "CAR", None, "day-2027", AT, TimeQuality.SYNCED, 150, 91, 100),
 )
