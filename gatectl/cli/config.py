@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,10 @@ from config.places import Places
 from gatectl.cli.base import json_option, pass_places
 from gatectl.cli.errors import CommandFailed
 from gatectl.cli.show import emit
+
+if TYPE_CHECKING:
+    from config.faults import Fault
+    from config.site import Site
 
 
 @click.group()
@@ -23,26 +28,15 @@ def config() -> None:
 @click.pass_context
 def check(ctx: click.Context, places: Places, as_json: bool) -> None:
     """Every mistake in the site file and its drop-ins at once, each with its place. Changes nothing."""
-    from config.faults import Fault, SiteFileRefused
-    from config.settings import Settings
-    from gatectl.runtime.site_check import load_checked
-
-    faults: list[Fault] = []
+    site, faults = checked(places.config)
     summary: dict[str, Any] = {}
-    try:
-        site = load_checked(places.config)
+    if site is not None:
         summary = {
             "site": site.site.id,
             "lanes": len(site.lanes),
             "devices": len(site.devices),
             "digest": site.digest(),
         }
-    except SiteFileRefused as refused:
-        faults += refused.faults
-    try:
-        Settings.load(config=places.config)
-    except SiteFileRefused as refused:
-        faults += [fault for fault in refused.faults if fault not in faults]
     if as_json:
         plain = [fault.plain() for fault in faults]
         emit(
@@ -61,10 +55,34 @@ def check(ctx: click.Context, places: Places, as_json: bool) -> None:
         )
         click.echo("It takes effect with: systemctl restart gatectl")
         return
+    raise refused(places.config, faults)
+
+
+def checked(path: Path) -> "tuple[Site | None, list[Fault]]":
+    """The site in a file, and every mistake in the file and its drop-ins: `[daemon]` and the rest."""
+    from config.faults import SiteFileRefused
+    from config.settings import Settings
+    from gatectl.runtime.site_check import load_checked
+
+    site: Site | None = None
+    faults: list[Fault] = []
+    try:
+        site = load_checked(path)
+    except SiteFileRefused as refusal:
+        faults += refusal.faults
+    try:
+        Settings.load(config=path)
+    except SiteFileRefused as refusal:
+        faults += [fault for fault in refusal.faults if fault not in faults]
+    return site, faults
+
+
+def refused(path: Path, faults: "list[Fault]") -> CommandFailed:
+    """Tells every fault on stdout; returns what to raise."""
     for fault in faults:
         click.echo(fault.text())
     many = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
-    raise CommandFailed("E-CFG-01", f"{places.config}: {many}.", cause="Each is listed with its place.")
+    return CommandFailed("E-CFG-01", f"{path}: {many}.", cause="Each is listed with its place.")
 
 
 @config.command()

@@ -383,7 +383,8 @@ class LaneDevices:
         self.truth.mouth_changed(False)
 
     def show(self, effect: fx.ShowText) -> None:
-        if not self.away("display"):
+        """Also what nobody reads because there is no display is kept, for whoever looks on."""
+        if self.device_of.get("display") not in self.lost:
             self.shown = effect.text
 
     def ignore(self, effect: fx.Effect) -> None:

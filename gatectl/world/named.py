@@ -28,6 +28,32 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What a fault draws by chance, and may be told: `loop:closing:stuck`. `device` may be told the device's name."""
 
+WORDS: Final[Mapping[str, str]] = {
+    "loop": "a loop detector lies: always occupied, never occupied, or its signal cannot be trusted",
+    "arm-opens": "the arm does not go up when it is told to",
+    "arm-closes": "the arm does not come down when it is told to",
+    "boom": "somebody drives the boom off",
+    "arm-by-key": "somebody opens the arm with the key at the barrier",
+    "arm-answer": "the arm's module refuses once, does not answer, answers late or twice",
+    "printer": "paper is low or out, or jams",
+    "print-job": "a ticket is lost, jams, comes late or without a word",
+    "paper": "the printer's mouth does not see the ticket being taken, and cannot pull it back",
+    "terminal": "the payment terminal declines, gives up, does not answer, answers late or twice",
+    "device": "a device is lost, with everything that is wired to it, and comes back",
+    "door": "a cabinet door stands open",
+    "hold": "somebody holds the lane open for a delivery",
+    "lock": "somebody locks the lane for cleaning",
+    "hands": "somebody tries all the commands",
+    "office-word": "the office sends a command, in time or late, and a new tariff, good or bad",
+    "books": "somebody corrects the count, and writes a ticket off",
+    "fire": "a fire alarm: all barriers open on the building's wire, until a person resets the lanes",
+    "power": "the power goes at the worst moment, and comes back; sometimes the clock has lost the time",
+    "clock": "the machine's clock jumps, by seconds or by years",
+    "disk": "the disk takes seconds for every record",
+    "office": "the office cannot be reached, or answers badly",
+}
+"""What a technician calls it; of a fault that is not here, its function's docstring tells."""
+
 NEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "printer": ("printer", "has no printer"),
     "print-job": ("printer", "has no printer"),
@@ -38,6 +64,8 @@ NEEDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The role that a lane must have for a fault, and what to say of a lane without it."""
 OF_THE_OFFICE: Final = frozenset({"office", "office-word"})
+OF_THE_INSTRUMENT: Final = frozenset({"anything"})
+"""What says things that the wires of a site file could not say."""
 OF_ENTRIES: Final = frozenset({"print-job", "paper"})
 """Receipts are not watched: only the paper of a ticket can go wrong in a way that a lane sees."""
 
@@ -89,10 +117,16 @@ def insisting(name: str, wanted: tuple[str, ...]) -> Insisting:
 # -- what can be named ------------------------------------------------------------------------------------------------
 
 
+def names() -> list[str]:
+    """Every fault that a site file can be rehearsed with."""
+    return [name for name in FAULTS if name not in OF_THE_INSTRUMENT]
+
+
 def described() -> Iterator[tuple[str, str, str]]:
     """(name, what it is in one line, what it may be told) of every fault."""
-    for name, fault in FAULTS.items():
-        first = (inspect.getdoc(fault) or "").partition("\n")[0]
+    for name in names():
+        fault = FAULTS[name]
+        first = WORDS.get(name) or (inspect.getdoc(fault) or "").partition("\n")[0]
         told = "the device's name" if name == "device" else ", ".join(CHOICES.get(name, ()))
         yield name, first, told
 
@@ -128,8 +162,8 @@ def read(
     found: list[Named] = []
     at_ms = first_ms
     for word in words:
-        names = [name for name in FAULTS if fitting(name, lanes, has_office)] if word == "all" else [word]
-        for name in names:
+        here = [name for name in names() if fitting(name, lanes, has_office)] if word == "all" else [word]
+        for name in here:
             named = _read(name, lanes, has_office, at_ms)
             at_ms += gap_ms if named.at_ms == at_ms else 0
             found.append(named)
@@ -141,8 +175,8 @@ def read(
 def _read(word: str, lanes: Sequence[LaneDevices], has_office: bool, at_ms: int) -> Named:
     head, *places = word.split("@")
     name, *what = head.split(":")
-    if name not in FAULTS:
-        raise FaultRefused(f"no fault is named {name!r}", f"name some of: {', '.join(FAULTS)}, all")
+    if name not in names():
+        raise FaultRefused(f"no fault is named {name!r}", f"name some of: {', '.join(names())}, all")
     lane: LaneDevices | None = None
     for place in places:
         by_name = next((each for each in lanes if each.lane == place), None)
