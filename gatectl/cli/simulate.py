@@ -1,15 +1,15 @@
 """`gatectl simulate`: a site's days in minutes, on this machine, without hardware, disk or network."""
 
-import json
+from typing import Literal
 
 import click
 
 from gatectl.cli.base import json_option
-from gatectl.cli.errors import CommandFailed
-from gatectl.domain.codes import Exit
 
 LANES_MAX = 100
 DAYS_MAX = 3_660.0
+DEMANDS = ("hourly", "weekday", "saturday", "christmas", "over-capacity")
+"""As `gatectl.world.demand` names them; `--help` loads nothing."""
 
 
 @click.command()
@@ -33,6 +33,18 @@ DAYS_MAX = 3_660.0
     help="Faults that begin in an hour, on average.",
 )
 @click.option("--only", metavar="FAULT", multiple=True, help="Only this kind of fault; may be given again.")
+@click.option("--demand", type=click.Choice(DEMANDS), help="When vehicles come.  [default: as the seed draws]")
+@click.option(
+    "--disk",
+    type=click.Choice(("memory", "store")),
+    default="memory",
+    help="store: the real one, on a made-up platter.",
+)
+@click.option("--keep-faults", metavar="NUMBERS", help="Only these of the seed's faults: 3,7-9.")
+@click.option("--skip-faults", metavar="NUMBERS", help="All but these of the seed's faults.")
+@click.option("--keep-drivers", metavar="NUMBERS", help="Only these of the seed's drivers.")
+@click.option("--skip-drivers", metavar="NUMBERS", help="All but these of the seed's drivers.")
+@click.option("--no-shrink", is_flag=True, help="Do not look for the smallest run that breaks the same.")
 @json_option
 @click.pass_context
 def simulate(
@@ -43,6 +55,13 @@ def simulate(
     oddity: float,
     faults: float,
     only: tuple[str, ...],
+    demand: str | None,
+    disk: Literal["memory", "store"],
+    keep_faults: str | None,
+    skip_faults: str | None,
+    keep_drivers: str | None,
+    skip_drivers: str | None,
+    no_shrink: bool,
     as_json: bool,
 ) -> None:
     """Rehearse a made-up site with everything that breaks; fails when an invariant does not hold.
@@ -52,21 +71,19 @@ def simulate(
     gatectl simulate --faults 0 --oddity 0    nobody does anything odd, nothing breaks
     gatectl simulate --only power --faults 60 the power goes, once a minute
     """
-    from gatectl.world.faults import FAULTS
-    from gatectl.world.simulation import Options, World
+    from gatectl.cli import made_up
+    from gatectl.world.simulation import Options
 
-    unknown = sorted(set(only) - set(FAULTS))
-    if unknown:
-        raise CommandFailed("E-USE-01", f"no fault is named {unknown[0]}", action=f"Name some of: {', '.join(FAULTS)}")
-    result = World(Options(seed, days, lanes, oddity, faults, only or tuple(FAULTS))).run()
-    if not as_json:
-        _tell(result.seen, result.broken)
-    click.echo(json.dumps(result.plain()))
-    ctx.exit(int(Exit.OK if result.ok else Exit.FAILED))
-
-
-def _tell(seen: dict[str, int], broken: str) -> None:
-    """What was met, most often first; what broke, if anything."""
-    for what, times in sorted(seen.items(), key=lambda pair: (-pair[1], pair[0])):
-        click.echo(f"{times:8d}  {what}")
-    click.echo(f"BROKEN: {broken}" if broken else "Every invariant held.")
+    wanted = Options(
+        seed,
+        days,
+        lanes,
+        oddity,
+        faults,
+        made_up.kinds(only),
+        made_up.chosen(keep_faults, skip_faults, "keep-faults"),
+        made_up.chosen(keep_drivers, skip_drivers, "keep-drivers"),
+        demand or "",
+        disk=disk,
+    )
+    ctx.exit(int(made_up.run(wanted, as_json=as_json, shrinks=not no_shrink)))

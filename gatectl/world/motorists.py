@@ -75,6 +75,8 @@ class Vehicle:
     exit: Manner
     stays_ms: int
     prepays: bool
+    n: int = 0
+    """Which driver of the run this is."""
     entered_ms: int = 0
     paper: Paper | None = None
 
@@ -102,6 +104,8 @@ class Motorists:
     counts: dict[str, int] = field(default_factory=dict)
     used: Paper | None = None
     """A ticket that went out already, for those who copy."""
+    came: Callable[[int, str, str], None] = lambda *_: None
+    """Told the number of a driver, how they go in and out, and the lane they go in by."""
 
     def count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -124,7 +128,7 @@ class Motorists:
         entry = rng.choice(ENTRY_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         exit_ = rng.choice(EXIT_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         stays_ms = self.demand.stays_ms(rng, self.kernel.now_ms)
-        return Vehicle(rng, entry, exit_, stays_ms, prepays=rng.random() < 0.4)
+        return Vehicle(rng, entry, exit_, stays_ms, rng.random() < 0.4, n)
 
     def visit(self, vehicle: Vehicle) -> Process:
         """In and out again. Where lanes are of one kind, the other half is another controller's."""
@@ -134,6 +138,7 @@ class Motorists:
             if len(lane.truth.queue) >= QUEUE_MAX:
                 self.count("drove-on")
                 return
+            self.came(vehicle.n, f"{vehicle.entry}, then {vehicle.exit}", lane.lane)
             yield from self._queue(lane.truth, vehicle)
             came_in = yield from self._enter(lane, vehicle)
             if not came_in:
