@@ -341,7 +341,9 @@ class Family(Protocol):
 
     name: str
     link: Literal["serial", "mqtt"]
-    models: Sequence[str]
+
+    @property
+    def models(self) -> Sequence[str]: ...
 
     def check(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> list[OptionFault]:
         """Every fault in the options of this family's devices on one port; empty if it can be built."""

@@ -9,7 +9,7 @@ Its topics are `<topic_prefix of the port>/<name of the device>/request`, `/repl
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -33,11 +33,14 @@ class _Device:
 
 
 class PayMqtt:
-    """`drivers.api.Family`."""
+    """`drivers.api.Family`. `run` draws what makes the ids of one run differ from those of another."""
 
     name = "pay-mqtt"
     link: Literal["serial", "mqtt"] = "mqtt"
     models: Sequence[str] = tuple(ROLES)
+
+    def __init__(self, run: Callable[[], str] = lambda: secrets.token_hex(4)) -> None:
+        self._run = run
 
     def check(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> list[OptionFault]:
         faults = broker_options.check(port)
@@ -56,7 +59,7 @@ class PayMqtt:
         assert not faults, faults
         if read.role == "station":
             return StationEngine(device.name, read.topic, read.fresh_ms)
-        return TerminalEngine(device.name, read.topic, read.fresh_ms, secrets.token_hex(4))
+        return TerminalEngine(device.name, read.topic, read.fresh_ms, self._run())
 
 
 def _read(port: PortSpec, device: DeviceSpec, faults: list[OptionFault]) -> _Device:

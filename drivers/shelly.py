@@ -17,7 +17,7 @@ What the device itself must be set to is in docs/protocols/mqtt.md.
 
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -67,10 +67,13 @@ def profiles() -> Mapping[str, Profile]:
 
 
 class Shelly:
-    """`drivers.api.Family`."""
+    """`drivers.api.Family`. `first_id` draws where a run's message ids begin."""
 
     name = "shelly"
     link: Literal["serial", "mqtt"] = "mqtt"
+
+    def __init__(self, first_id: Callable[[], int] = lambda: 1 + secrets.randbelow(RPC_ID_MAX)) -> None:
+        self._first_id = first_id
 
     @property
     def models(self) -> Sequence[str]:
@@ -97,7 +100,7 @@ class Shelly:
         faults: list[OptionFault] = []
         read = _read(port, device, faults)
         assert read is not None and not faults, faults  # noqa: PT018 - one says that the other was checked
-        return ShellyEngine(device.name, read.plan, 1 + secrets.randbelow(RPC_ID_MAX))
+        return ShellyEngine(device.name, read.plan, self._first_id())
 
 
 def _read(port: PortSpec, device: DeviceSpec, faults: list[OptionFault]) -> _Device | None:

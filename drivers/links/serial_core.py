@@ -15,6 +15,8 @@ from typing import Final
 from drivers.api import Health, Order, Outcome, Result, SerialEngine, Signal, Sink
 from drivers.links.orders import RETRY_MS_FIRST, RETRY_MS_MAX, LinkGone, OrderBook
 
+TURN_MS_MAX: Final = 250
+"""A port's thread turns at least this often, idle or not."""
 WRITE_CHUNK_BYTES: Final = 512
 WRITE_WAITING_BYTES_MAX: Final = 65_536
 WRITE_STALL_MS_MAX: Final = 1_000

@@ -25,11 +25,9 @@ import serial  # type: ignore[import-untyped] # pyserial ships no types
 from drivers.api import Clock, Order, SerialEngine, Signal, Sink
 from drivers.links.monotonic import Monotonic
 from drivers.links.orders import LinkGone
-from drivers.links.serial_core import SerialCore
+from drivers.links.serial_core import TURN_MS_MAX, SerialCore
 from drivers.options import LineOptions
 
-TURN_MS_MAX: Final = 250
-"""The thread turns at least this often, idle or not."""
 WAKE_MS_MIN: Final = 1
 """An engine that asks to be woken at once still leaves the processor to others."""
 READ_BYTES_MAX: Final = 4096

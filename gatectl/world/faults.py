@@ -353,6 +353,8 @@ class Weather:
     busy: set[str] = field(default_factory=set)
     """What is broken now, as "fault lane", so that nothing breaks twice at once."""
     began: Callable[[int, str, str], None] = lambda *_: None
+    table: "Mapping[str, Callable[[Faults, LaneDevices], Mending]]" = field(default_factory=lambda: FAULTS)
+    """By their names, what each does."""
 
     @property
     def begun(self) -> int:
@@ -377,5 +379,5 @@ class Weather:
         self.busy.add(key)
         self.counts[name] = self.counts.get(name, 0) + 1
         self.began(n, name, lane.lane)
-        yield from FAULTS[name](replace(self.world, rng=rng, n=n), lane)
+        yield from self.table[name](replace(self.world, rng=rng, n=n), lane)
         self.busy.discard(key)

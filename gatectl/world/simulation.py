@@ -15,7 +15,7 @@ from gatectl.domain import effects as fx
 from gatectl.domain.events import OfficeWent
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import LaneId, PaymentId
-from gatectl.domain.lane import Lane
+from gatectl.domain.lane import Lane, LanePlan
 from gatectl.domain.plan import SitePlan
 from gatectl.world import demand, liveness
 from gatectl.world.chance import ALL, Chosen, stream
@@ -154,9 +154,7 @@ class World:
             lambda: self.daemon.now().mono_ms,
         )
         self.devices = {
-            lane.lane: LaneDevices(
-                replace(site, rng=self._rng(f"devices {lane.lane}")), lane, options.wired.get(lane.lane)
-            )
+            lane.lane: self.devices_for(replace(site, rng=self._rng(f"devices {lane.lane}")), lane)
             for lane in plan.lanes
         }
         self.terminals = {
@@ -201,6 +199,10 @@ class World:
         return stream(name, self.options.seed)
 
     # -- wiring ------------------------------------------------------------------------------------------------------
+
+    def devices_for(self, site: Site, plan: LanePlan) -> LaneDevices:
+        """The simulated devices of one lane."""
+        return LaneDevices(site, plan, self.options.wired.get(plan.lane))
 
     def _perform(self, effect: fx.Effect) -> None:
         if isinstance(effect, fx.Reply):
@@ -281,11 +283,11 @@ class World:
         if self.options.faults_per_hour:
             yield self.weather.run()
 
-    def go_on(self, for_ms: int, until: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass, with an audit every hour and at the end."""
+    def go_on(self, for_ms: int, until: Callable[[], bool] = lambda: False, step_ms: int = AUDIT_MS) -> None:
+        """Let time pass, with an audit at every step and at the end."""
         end_ms = self.kernel.now_ms + for_ms
         while self.kernel.now_ms < end_ms and not until():
-            self.kernel.run_to(min(end_ms, self.kernel.now_ms + AUDIT_MS))
+            self.kernel.run_to(min(end_ms, self.kernel.now_ms + step_ms))
             self.inspector.audit(self.daemon)
 
     def wind_up(self) -> None:
