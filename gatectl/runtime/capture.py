@@ -87,20 +87,23 @@ class Capture:
         self._end.set()
         if self._thread.is_alive():
             self._thread.join(STOP_S_MAX)
+        elif self._thread.ident is None:  # the daemon's start came to nothing: why may be among what waits
+            self._run()
 
     # -- the writer's thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             while not self._end.wait(FLUSH_S):
-                self._write()
-            self._write()
+                self.write()
+            self.write()
         except Exception:  # a bug here must not stop a gate: what happens from now on is not captured
             log.exception("capture failed")
         finally:
             self._ring.close()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Everything that waits, to the operating system."""
         lines = 0
         while self._queue:
             number, given = self._queue.popleft()
