@@ -271,10 +271,29 @@ class Incident:
 
     def lines(self) -> Iterator[Plain]:
         """The lines of the captures, in order."""
-        for line in islice(_lines(self.path), 1, None):
+        for number, line in enumerate(islice(_lines(self.path), 1, None), 2):
             plain: Plain = json.loads(line)
+            if "n" in plain and not _is_turn(plain):
+                raise damaged(f"{self.path}: line {number} is no turn")
             if "schema" in plain or "part" in plain or "whole" in plain or "n" in plain:
                 yield plain
+
+
+def _is_turn(plain: Plain) -> bool:
+    """Whether the members that are compared have their shape; what the core was told is decoded, and refused, later."""
+    facts, effects, lanes = (plain.get(name) for name in ("facts", "fx", "then"))
+    return (
+        type(plain["n"]) is int
+        and _listed(facts, str, int, dict)
+        and _listed(effects, str, dict)
+        and _listed(lanes, str, str, (int, type(None)))
+    )
+
+
+def _listed(rows: object, *kinds: type | tuple[type, ...]) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == len(kinds) and all(map(isinstance, row, kinds)) for row in rows
+    )
 
 
 def read_incident(path: Path) -> Incident:

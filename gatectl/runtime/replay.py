@@ -166,14 +166,17 @@ class Replay:
 
     def _begin(self, state: Sequence[Plain]) -> None:
         whole = parts_of(state)
-        before, after = self._site, site_of(whole, self._incident.keys)
-        told = int(whole.get("told", 0))
+        try:
+            before, after = self._site, site_of(whole, self._incident.keys)
+            told, made = int(whole["told"]), int(whole["facts_made"])
+        except (KeyError, TypeError, AssertionError) as error:
+            raise damaged(f"a state that fits nothing: {error!r}") from error
         if before is not None and before.boot == after.boot and told > self._number:
             gap = told - self._number
             self.outcome.notes.append(f"before turn {self.outcome.turns + 1} the file lacks {gap} turns of that boot")
         elif before is not None and before.boot == after.boot:
             self._compare_states(before, after, moment_of(whole, "state"))
-        self._site, self._made, self._number = after, int(whole["facts_made"]), told
+        self._site, self._made, self._number = after, made, told
         if whole.get("software") not in self.outcome.software:
             self.outcome.software.append(str(whole.get("software")))
         self.outcome.segments += 1
