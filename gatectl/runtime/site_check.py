@@ -147,6 +147,8 @@ def _role(
 
 
 def _tariffs(site: Site) -> Iterator[Complaint]:
+    if not site.tariffs:
+        yield Complaint(("tariffs",), "nothing", "at least one [[tariffs]]: no ticket is issued without a price")
     read: list[tariffs.Tariff] = []
     for index, table in enumerate(site.tariffs):
         try:

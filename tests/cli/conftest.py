@@ -58,6 +58,13 @@ arm_up = "io/di3"
 arm_down = "io/di4"
 open = "io/do0"
 reader = "reader"
+
+[[tariffs]]
+id = "day-2026"
+effective_from = 2026-01-01T00:00:00Z
+kind = "flat"
+base_minor = 350
+lost_ticket_minor = 2800
 """
 
 LANE = {

@@ -365,3 +365,10 @@ def test_the_words_of_the_file_are_the_domains() -> None:
     assert set(ABILITIES) == set(lane.model_fields["wiring"].annotation.model_fields)
     assert set(domain_lane.LaneKind) == set(lane.model_fields["kind"].annotation.__args__)
     assert set(domain_lane.Layout) == set(lane.model_fields["layout"].annotation.__args__)
+
+
+def test_a_site_without_a_price_is_refused(write: Write) -> None:
+    """It once was good, and the daemon fell at its first vehicle: a ticket names the tariff that it is priced by."""
+    fault = only(write(text=GOOD[: GOOD.index("[[tariffs]]")]))
+
+    assert ("tariffs", "nothing") == (fault.where, fault.found)
