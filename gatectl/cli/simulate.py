@@ -1,20 +1,42 @@
 """`gatectl simulate`: a site's days in minutes, on this machine, without hardware, disk or network."""
 
+from pathlib import Path
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from gatectl.cli.base import json_option
+from gatectl.cli.errors import CommandFailed
 
 LANES_MAX = 100
 DAYS_MAX = 3_660.0
+MINUTES_MAX = DAYS_MAX * 1_440
+FAULTS_PER_HOUR = 4.0
 DEMANDS = ("hourly", "weekday", "saturday", "christmas", "over-capacity")
 """As `gatectl.world.demand` names them; `--help` loads nothing."""
+OF_A_FILE = frozenset({"fault", "minutes", "speed", "plain"})
+"""Options that belong to `--site FILE`."""
+OF_A_SEED = frozenset(
+    {"lanes", "only", "demand", "disk", "keep_faults", "skip_faults", "keep_drivers", "skip_drivers", "no_shrink"}
+)
+"""Options of the made-up site."""
 
 
 @click.command()
+@click.option("--site", type=click.Path(path_type=Path), metavar="FILE", help="Rehearse this site file.")
+@click.option(
+    "--fault",
+    metavar="NAME[:WHAT][@LANE][@MINUTE]",
+    multiple=True,
+    help="With --site: this breaks; may be given again. `all`: each fault once.",
+)
+@click.option("--list-faults", is_flag=True, help="Every fault in one line.")
+@click.option("--minutes", type=click.FloatRange(0.1, MINUTES_MAX), help="With --site: simulated minutes.")
+@click.option("--speed", type=click.FloatRange(1, 3_600), default=20.0, show_default=True, help="Of the live view.")
+@click.option("--plain", is_flag=True, help="Lines instead of the live view.")
 @click.option("--seed", type=int, default=1, show_default=True, help="One seed is one run, and the same journal.")
-@click.option("--days", type=click.FloatRange(0.01, DAYS_MAX), default=1.0, show_default=True, help="Simulated days.")
+@click.option("--days", type=click.FloatRange(0.01, DAYS_MAX), default=1.0, help="Simulated days.  [default: 1]")
 @click.option(
     "--lanes", type=click.IntRange(2, LANES_MAX), default=4, show_default=True, help="Entries and exits by turns."
 )
@@ -28,9 +50,8 @@ DEMANDS = ("hourly", "weekday", "saturday", "christmas", "over-capacity")
 @click.option(
     "--faults",
     type=click.FloatRange(0, 120),
-    default=4.0,
-    show_default=True,
-    help="Faults that begin in an hour, on average.",
+    default=FAULTS_PER_HOUR,
+    help=f"Faults that begin in an hour, on average.  [default: {FAULTS_PER_HOUR:g}; with --site 0]",
 )
 @click.option("--only", metavar="FAULT", multiple=True, help="Only this kind of fault; may be given again.")
 @click.option("--demand", type=click.Choice(DEMANDS), help="When vehicles come.  [default: as the seed draws]")
@@ -49,6 +70,12 @@ DEMANDS = ("hourly", "weekday", "saturday", "christmas", "over-capacity")
 @click.pass_context
 def simulate(
     ctx: click.Context,
+    site: Path | None,
+    fault: tuple[str, ...],
+    list_faults: bool,
+    minutes: float | None,
+    speed: float,
+    plain: bool,
     seed: int,
     days: float,
     lanes: int,
@@ -64,26 +91,52 @@ def simulate(
     no_shrink: bool,
     as_json: bool,
 ) -> None:
-    """Rehearse a made-up site with everything that breaks; fails when an invariant does not hold.
+    """Rehearse a site with everything that breaks; fails when an invariant does not hold.
 
     \b
-    gatectl simulate --seed 7 --days 30       a month, in a minute or two
-    gatectl simulate --faults 0 --oddity 0    nobody does anything odd, nothing breaks
+    gatectl simulate --site /etc/gatectl/gatectl.toml --fault printer:out@IN-1
+                                              a real site's file, live on this terminal
+    gatectl simulate --seed 7 --days 30       a made-up site's month, in a minute or two
     gatectl simulate --only power --faults 60 the power goes, once a minute
     """
-    from gatectl.cli import made_up
-    from gatectl.world.simulation import Options
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if list_faults:
+        _list_faults()
+        return
+    wrong = sorted(given & (OF_A_SEED if site else OF_A_FILE))
+    if wrong:
+        why = "is for a made-up site, without --site" if site else "needs --site FILE"
+        raise CommandFailed("E-USE-01", f"--{wrong[0].replace('_', '-')} {why}.")
+    if site is None:
+        from gatectl.cli import made_up
+        from gatectl.world.simulation import Options
 
-    wanted = Options(
-        seed,
-        days,
-        lanes,
-        oddity,
-        faults,
-        made_up.kinds(only),
-        made_up.chosen(keep_faults, skip_faults, "keep-faults"),
-        made_up.chosen(keep_drivers, skip_drivers, "keep-drivers"),
-        demand or "",
-        disk=disk,
-    )
-    ctx.exit(int(made_up.run(wanted, as_json=as_json, shrinks=not no_shrink)))
+        wanted = Options(
+            seed,
+            days,
+            lanes,
+            oddity,
+            faults,
+            made_up.kinds(only),
+            made_up.chosen(keep_faults, skip_faults, "keep-faults"),
+            made_up.chosen(keep_drivers, skip_drivers, "keep-drivers"),
+            demand or "",
+            disk=disk,
+        )
+        ctx.exit(int(made_up.run(wanted, as_json=as_json, shrinks=not no_shrink)))
+    if {"minutes", "days"} <= given:
+        raise CommandFailed("E-USE-01", "--minutes and --days say the same thing.", action="Give one of them")
+    from gatectl.cli.rehearse import Wish, rehearse
+
+    per_hour = faults if "faults" in given else 0.0
+    long = days * 1_440 if "days" in given else minutes
+    ctx.exit(int(rehearse(Wish(site, fault, per_hour, oddity, seed, long, speed, plain, as_json))))
+
+
+def _list_faults() -> None:
+    from gatectl.world.named import described
+
+    rows = list(described())
+    wide = max(len(name) for name, _, _ in rows)
+    for name, what, told in rows:
+        click.echo(f"{name:<{wide}}  {what}" + (f" [{told}]" if told else ""))
