@@ -147,7 +147,7 @@ COMMANDS = {
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),
     "demo": ("A whole site on this machine, without hardware.", _demo),
-    "simulate": ("A made-up site's days in minutes, with everything that breaks.", _simulate),
+    "simulate": ("Rehearse a site file, or a made-up site, with everything that breaks.", _simulate),
     "version": ("Versions, for the phone.", _version),
     "completion": ("Shell completion: bash, zsh, fish.", _completion),
 }

@@ -1,10 +1,11 @@
 """Looks over the daemon's shoulder at every step: what may be performed, what must be bounded, what a start must find."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field, fields
 from typing import Final
 
 from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books
-from gatectl.domain.effects import CloseArm, Effect, OpenArm, StopArm
+from gatectl.domain.effects import CloseArm, Effect, OpenArm, ShowText, StopArm
 from gatectl.domain.events import Event
 from gatectl.domain.lane import Lane, Layout, Phase, Trust
 from gatectl.domain.lane_pay import PENDING_MAX
@@ -24,6 +25,8 @@ class Inspector(Watch):
     ledger: Ledger
     visited: set[tuple[str, str]] = field(default_factory=set)
     pulses: int = 0
+    full: int = 0
+    """Drivers who were told that there is no spot for them."""
     overtaken: int = 0
     """Closings that were performed after the way had been entered, with the opening right behind them."""
 
@@ -42,6 +45,8 @@ class Inspector(Watch):
         if isinstance(effect, OpenArm | CloseArm | StopArm):
             self.pulses += 1
             an_arm_moves_only_for_a_durable_intent(self.ledger, effect)
+        elif isinstance(effect, ShowText):
+            self.full += effect.text.startswith("Full")
         if isinstance(effect, CloseArm):
             self.overtaken += nothing_closes_over_a_way_not_known_clear(daemon, effect)
 
@@ -86,12 +91,16 @@ def _is_known_clear(lane: Lane) -> bool:
 
 
 def same(one: Books, other: Books, plan: SitePlan) -> str:
-    """The first field in which two books differ; empty when there is none."""
+    """The first field in which two books differ; empty when there is none. In what order a start read them is no difference."""
     for part in fields(Books):
-        if part.name != "spots" and getattr(one, part.name) != getattr(other, part.name):
+        if part.name != "spots" and _content(getattr(one, part.name)) != _content(getattr(other, part.name)):
             return part.name
     areas = [area for area in plan.areas if one.spots.free(area) != other.spots.free(area)]
     return f"spots of {areas}" if areas else ""
+
+
+def _content(value: object) -> object:
+    return dict(value) if isinstance(value, OrderedDict) else value
 
 
 def books_equal_a_fresh_fold(books: Books, fresh: Books, plan: SitePlan) -> None:
