@@ -106,13 +106,17 @@ def _tell_divergence(found: "Divergence", counts: str) -> None:
 
 
 def _timeline(turns: Sequence["Told"]) -> str:
-    rows = []
-    for told in turns:
-        came = [*told.facts, *told.effects] or [""]
-        lanes = "  ".join(f"{lane} {_moved(*phases)}" for lane, phases in told.lanes.items())
-        rows.append((str(told.number), _clock(told), lanes, told.happened, came[0]))
-        rows += [("", "", "", "", more) for more in came[1:]]
-    return table(("TURN", "UTC", "LANE", "TOLD", "WHAT CAME OF IT"), rows)
+    """A line for a turn, and below it what came of it."""
+    rows = [(str(told.number), _clock(told), _lanes(told), told.happened) for told in turns]
+    head, *lines = table(("TURN", "UTC", "LANE", "TOLD"), rows).splitlines()
+    told_lines = [head]
+    for told, line in zip(turns, lines, strict=True):
+        told_lines += [line, *(f"{'':10}-> {came}" for came in (*told.facts, *told.effects))]
+    return "\n".join(told_lines)
+
+
+def _lanes(told: "Told") -> str:
+    return ", ".join(f"{lane} {_moved(*phases)}" for lane, phases in told.lanes.items())
 
 
 def _moved(before: str, after: str) -> str:

@@ -14,6 +14,7 @@ from gatectl.domain.codec import BadBody
 from gatectl.domain.ids import Moment
 from gatectl.domain.site import Site
 from gatectl.domain.telling import tell
+from gatectl.domain.tickets import CODE_CHARS
 from gatectl.domain.turns import (
     SCHEMA,
     apply,
@@ -336,11 +337,13 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_short(member) for member in value) + "]"
     text = "-" if value is None else ("no", "yes")[value] if isinstance(value, bool) else str(value)
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    if len(text) == CODE_CHARS and text.isalnum():
+        text = f"{text[:4]}..{text[-4:]}"
+    return "".join(letter if letter.isprintable() else "/" if letter == "\n" else "?" for letter in text)
 
 
 def _differences(recorded: Any, here: Any, where: str) -> tuple[str, ...]:
-    """Where two values differ, at most DIFFERENCES_MAX places: `facts[0].at_ms: recorded 5, here 6`."""
+    """Where two values differ, at most DIFFERENCES_MAX places: `effects[0] OpenArm.deadline_mono_ms: recorded 5, here 6`."""
     found: list[str] = []
     _differ(recorded, here, where, found)
     return tuple(found[:DIFFERENCES_MAX])
@@ -353,11 +356,19 @@ def _differ(recorded: Any, here: Any, where: str, found: list[str]) -> None:
         for name in {**recorded, **here}:
             _differ(recorded.get(name, "nothing"), here.get(name, "nothing"), f"{where}.{name}", found)
     elif isinstance(recorded, list) and isinstance(here, list):
+        if _is_named(recorded) and _is_named(here) and recorded[:-1] == here[:-1]:
+            _differ(recorded[-1], here[-1], f"{where} {recorded[0]}", found)
+            return
         for n in range(max(len(recorded), len(here))):
             pair = [side[n] if n < len(side) else "nothing" for side in (recorded, here)]
             _differ(pair[0], pair[1], f"{where}[{n}]", found)
     else:
         found.append(f"{where}: recorded {_clipped(recorded)}, here {_clipped(here)}")
+
+
+def _is_named(value: list[Any]) -> bool:
+    """A fact or an order: its name first, its members last."""
+    return len(value) in (2, 3) and isinstance(value[0], str) and isinstance(value[-1], dict)
 
 
 def _clipped(value: Any) -> str:

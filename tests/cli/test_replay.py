@@ -116,7 +116,7 @@ def test_a_divergence_is_told(tmp_path: Path) -> None:
     assert 1 == result.exit_code
     assert "Divergence at turn 3" in result.stdout
     assert (3, "facts") == (answer["divergence"]["turn"], answer["divergence"]["what"])
-    assert "facts[0][2].delta: recorded 5, here 2" in result.stdout
+    assert "facts[0] count.adjusted.delta: recorded 5, here 2" in result.stdout
 
 
 def test_a_journal_that_says_something_else_is_a_divergence(tmp_path: Path) -> None:
