@@ -3,7 +3,8 @@
 A simulation that never leaves the first room proves nothing, however often it is run.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gatectl.domain.facts import Irregularity, LaneFault, VoidReason
@@ -11,33 +12,68 @@ from gatectl.world.faults import FAULTS
 from gatectl.world.inspector import phases_of
 from gatectl.world.simulation import Result
 
-CAUSES: Final = ("ticket", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery")
-EXCEPTIONS: Final = (
-    *(f"void {reason}" for reason in VoidReason if reason not in (VoidReason.BY_HAND, VoidReason.LOST)),
-    *(f"passage {seen}" for seen in Irregularity),
-    *(f"fault {fault}" for fault in LaneFault),
-    *(f"mode {mode}" for mode in ("normal", "held-open", "locked", "fire")),
-    *(f"vend {cause}" for cause in CAUSES),
-    "exception entry",
-    "exit without ticket",
-    "entry.reversed",
-    "ticket.returned",
-    "ticket.lost",
-    "clock.stepped",
-    "office.lost",
-    "office.back",
-    "device.lost",
-    "device.back",
-    "vend.unknown",
-    "vend.failed",
-    "payment declined",
-    "payment cancelled",
-    "payment timed-out",
-    "refused E-TKT-01",
-    "refused E-TKT-04",
-    "refused E-TKT-05",
+ROWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "backs out before taking the ticket": ("void not-taken",),
+    "backs out after taking it": ("void backed-out",),
+    "reverses over the line": ("passage reversed", "passage wrong-way", "entry.reversed", "ticket.returned"),
+    "two cars on one opening": ("passage tailgate", "exception entry", "exit without ticket"),
+    "long vehicle": ("passage long-vehicle",),
+    "arming loop stuck": ("fault arming-loop-stuck",),
+    "closing loop stuck": ("fault closing-loop-stuck",),
+    "loop dead": ("fault loop-dead", "passage unverified-passage"),
+    "loop not to be trusted": ("fault loop-untrusted", "passage implausible-order"),
+    "arm fails to open": ("fault fails-to-open", "vend.failed", "vend retry", "void failed-to-open"),
+    "arm fails to close": ("fault fails-to-close",),
+    "arm moved by somebody else": ("fault arm-forced", "fault arm-unknown"),
+    "vehicle under a closing arm": ("passage reopened-on-presence", "vend presence"),
+    "boom broken off: exit free, entry closed": ("boom", "fault arm-broken", "vend free-flow"),
+    "printer low, out, jammed, gone": (
+        "fault printer-low",
+        "fault printer-out",
+        "fault printer-jam",
+        "fault printer-offline",
+        "void print-failed",
+        "void maybe-printed",
+    ),
+    "power lost in the middle": ("power", "vend.unknown", "vend recovery"),
+    "printed and not taken when it went dark": ("void dark",),
+    "clock wrong at boot": ("ticket by a clock that was not set", "refused E-TIME-01", "clock.stepped"),
+    "link to the office lost": ("office.lost", "office.back"),
+    "fire": ("mode fire", "vend fire"),
+    "opened by hand and from afar": ("vend by-hand", "lane.opened-by-hand", "command.done", "command.refused"),
+    "held open, locked": ("mode held-open", "vend hold", "mode locked", "mode normal"),
+    "cabinet door": ("fault door-open",),
+    "device lost": ("device.lost", "device.back", "fault device-lost", "fault terminal-offline"),
+    "ticket used a second time": ("refused E-TKT-04",),
+    "foreign and forged tickets": ("refused E-TKT-01", "refused E-TKT-02", "refused E-TKT-03"),
+    "lost ticket, and void tickets that turn up": ("ticket.lost", "refused E-TKT-05"),
+    "card refused, terminal silent": ("payment declined", "payment cancelled", "payment timed-out"),
+    "site full": ("told that it is full",),
+}
+"""What happens at gates beside the plain thing, each with the words by which a run tells that it was met.
+
+The words are those of `Result.seen`: kinds of facts, their reasons, faults that began, what the inspector saw.
+"""
+EXCEPTIONS: Final = tuple(
+    dict.fromkeys(
+        (
+            *(f"void {reason}" for reason in VoidReason if reason not in (VoidReason.BY_HAND, VoidReason.LOST)),
+            *(f"passage {seen}" for seen in Irregularity),
+            *(f"fault {fault}" for fault in LaneFault),
+            *(word for words in ROWS.values() for word in words),
+            *(f"vend {cause}" for cause in ("ticket", "paid")),
+        )
+    )
 )
-"""Every exception that a lane knows, as it can be seen in facts."""
+"""Every exception that a lane knows, whether a row names it or not."""
+
+
+def met(results: Iterable[Result]) -> dict[str, int]:
+    """How often each row was met: as often as the rarest of its words."""
+    seen: Counter[str] = Counter()
+    for run in results:
+        seen.update(run.seen)
+    return {row: min(seen[word] for word in words) for row, words in ROWS.items()}
 
 
 def missed(results: Iterable[Result]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
-from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, VendId
+from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 
 VENDS_KEPT_MAX: Final = 4_000
 PAYMENTS_KEPT_MAX: Final = 200_000
@@ -95,6 +95,8 @@ class Ledger:
 
 def _issued(ledger: Ledger, fact: f.TicketIssued) -> None:
     ledger.numbers += 1
+    if fact.time_quality is TimeQuality.UNSET:
+        ledger.saw("ticket by a clock that was not set")
     hold(fact.counter == ledger.numbers, "numbers have no gap", f"{fact.counter} where {ledger.numbers} is next")
     hold(fact.ticket not in ledger.tickets, "each number is issued once", fact.ticket)
     if fact.spot is not None:

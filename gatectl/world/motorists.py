@@ -9,19 +9,32 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
+from gatectl.domain.ids import SiteId
+from gatectl.domain.tickets import Keyring, sign
 from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.demand import Demand
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Paper
 from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.lanes import LaneTruth
+from gatectl.world.plans import SITE
 
+PROBE_MS: Final = 20 * 60_000
+"""How long the vehicle stays that shows whether lanes serve: long enough to have to pay."""
 QUEUE_MAX: Final = 6
 """Vehicles waiting at an entry; the next one drives on."""
 PRESSES_MAX: Final = 5
 HELPS_MAX: Final = 8
 PATIENCE_MS: Final = 45_000
 FOREVER_MS: Final = 3_600_000
+_FORGER: Final = Keyring(1, {1: bytes(32)})
+FOREIGN_CODES: Final = (
+    "NOT A TICKET OF THIS SITE",
+    sign(_FORGER, SiteId("elsewhere"), counter=1, tag="K7QF", issued_s=1_780_290_000, vehicle_type="CAR"),
+    sign(_FORGER, SITE, counter=1, tag="K7QF", issued_s=1_780_290_000, vehicle_type="CAR"),
+)
+"""Of something else, of another site, and of a forger who does not know this site's key."""
+
 Doing = Generator[int | Until, bool, bool]
 """A part of a process that ends with whether it went well."""
 
@@ -160,10 +173,12 @@ class Motorists:
                 return
             yield vehicle.rng.randint(60_000, 600_000)
 
-    def probe(self, entry: LaneDevices | None, exit_: LaneDevices | None, done: Callable[[], None]) -> Process:
+    def probe(
+        self, entry: LaneDevices | None, exit_: LaneDevices | None, done: Callable[[], None], stays_ms: int = PROBE_MS
+    ) -> Process:
         """A plain vehicle, in by one lane and out by the other."""
         rng = stream(f"probe {entry.lane if entry else ''}", self.seed)
-        vehicle = Vehicle(rng, Manner.PLAIN, Manner.PLAIN, 20 * 60_000, prepays=False)
+        vehicle = Vehicle(rng, Manner.PLAIN, Manner.PLAIN, stays_ms, prepays=False)
         if entry is not None:
             yield from self._queue(entry.truth, vehicle)
             if not (yield from self._enter(entry, vehicle)):
@@ -271,7 +286,7 @@ class Motorists:
         truth.stand("arming")
         yield vehicle.rng.randint(1_000, 3_000)
         if vehicle.exit is Manner.FOREIGN:
-            lane.read_code(lane.lane, "NOT A TICKET OF THIS SITE")
+            lane.read_code(lane.lane, vehicle.rng.choice(FOREIGN_CODES))
             yield 4_000
         if vehicle.exit is Manner.COPIED and self.used is not None:
             lane.read_code(lane.lane, self.used.code)

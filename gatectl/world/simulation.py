@@ -5,6 +5,7 @@ One seed is one run: the same seed gives the same journal head. Nothing here wai
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -260,8 +261,10 @@ class World:
         )
 
     def _seen(self) -> dict[str, int]:
-        overtaken = {"closing overtaken by a vehicle": self.inspector.overtaken} if self.inspector.overtaken else {}
-        return self.ledger.kinds | self.motorists.counts | self.weather.counts | overtaken
+        looked = Counter(
+            {"closing overtaken by a vehicle": self.inspector.overtaken, "told that it is full": self.inspector.full}
+        )
+        return self.ledger.kinds | self.motorists.counts | self.weather.counts | dict(+looked)
 
     def _live(self) -> None:
         self.begin()
