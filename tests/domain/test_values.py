@@ -43,7 +43,7 @@ def sample(hint: Any, rng: Random) -> Any:
         pairs = [(sample(args[0], rng), sample(args[1], rng)) for _ in range(rng.randint(0, 3))]
         return OrderedDict(pairs) if origin is OrderedDict else dict(pairs)
     if dataclasses.is_dataclass(hint):
-        return hint(**{name: sample(inner, rng) for name, inner in hints_of(hint).items()})  # type: ignore[arg-type,operator]
+        return hint(**{name: sample(inner, rng) for name, inner in hints_of(hint).items()})  # type: ignore[arg-type,operator]  # a dataclass
     if isinstance(hint, type) and issubclass(hint, Enum):
         return rng.choice(list(hint))
     return {
