@@ -46,7 +46,7 @@ def frame(head: Head, sight: Sight, told: Sequence[Told], width: int, height: in
     rest = max(3, height - len(top) - 5)
     needs, running = max(1, rest * 2 // 5 // 2 * 2), max(1, rest // 4)
     events = max(1, rest - needs - running)
-    return [
+    whole = [
         *top,
         ("", ""),
         (f"NEEDS A PERSON{_many(len(sight.problems))}", "bold"),
@@ -56,7 +56,8 @@ def frame(head: Head, sight: Sight, told: Sequence[Told], width: int, height: in
         ("EVENTS", "bold"),
         *_filled(_events(head, told, events), events),
         (KEYS, "dim"),
-    ][:height]
+    ]
+    return [(fit(text, width).rstrip(), style) for text, style in whole[:height]]
 
 
 def _many(number: int) -> str:

@@ -13,6 +13,7 @@ from gatectl.domain.ids import LaneId
 from gatectl.domain.lane import LaneKind
 from gatectl.world.devices import LaneDevices
 from gatectl.world.faults import FAULTS, SITE_WIDE
+from gatectl.world.road import TROUBLES
 
 MINUTES_MAX: Final = 100_000.0
 NAMED_MAX: Final = 200
@@ -24,7 +25,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "printer": ("low", "out", "jam"),
     "print-job": ("vanished", "silent", "jam", "late", "disordered"),
     "terminal": ("declined", "cancelled", "timed-out", "silent", "late", "twice"),
-    "office": ("away", "slow", "reply-lost", "duplicated", "portal"),
+    "disk-error": ("error", "late-error"),
+    "office": ("away", "mixed", *TROUBLES),
 }
 """What a fault draws by chance, and may be told: `loop:closing:stuck`. `device` may be told the device's name."""
 
@@ -41,6 +43,11 @@ WORDS: Final[Mapping[str, str]] = {
     "terminal": "the payment terminal declines, gives up, does not answer, answers late or twice",
     "device": "a device is lost, with everything that is wired to it, and comes back",
     "door": "a cabinet door stands open",
+    "garbled": "bad wires: words of the lane's devices are lost, doubled or mangled",
+    "late": "bad wires: words of the lane's devices come late, and after newer ones",
+    "stuck": "an input stays as it is, or the button is pressed for ever",
+    "half-open": "the I/O module obeys, but is not heard any more",
+    "deaf": "the I/O module says yes to everything, and the arm stays where it is",
     "hold": "somebody holds the lane open for a delivery",
     "lock": "somebody locks the lane for cleaning",
     "hands": "somebody tries all the commands",
@@ -50,7 +57,15 @@ WORDS: Final[Mapping[str, str]] = {
     "power": "the power goes at the worst moment, and comes back; sometimes the clock has lost the time",
     "clock": "the machine's clock jumps, by seconds or by years",
     "disk": "the disk takes seconds for every record",
+    "disk-full": "the disk is full, until somebody makes room",
+    "disk-error": "the disk refuses what is written, at once or late",
+    "disk-read-only": "the disk lets nothing be written any more",
     "office": "the office cannot be reached, or answers badly",
+    "restore-site": "the site's disk is put back from a backup",
+    "restore-both": "the site's disk and the office are put back from backups",
+    "clone-site": "the site's disk is copied to a second machine, and both run",
+    "office-rollback": "the office is put back from a backup",
+    "skew": "the office is of an older or a newer version",
 }
 """What a technician calls it; of a fault that is not here, its function's docstring tells."""
 
@@ -63,7 +78,9 @@ NEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "fire": ("fire", "has no fire input"),
 }
 """The role that a lane must have for a fault, and what to say of a lane without it."""
-OF_THE_OFFICE: Final = frozenset({"office", "office-word"})
+OF_THE_OFFICE: Final = frozenset(
+    {"office", "office-word", "restore-site", "restore-both", "clone-site", "office-rollback", "skew"}
+)
 OF_THE_INSTRUMENT: Final = frozenset({"anything"})
 """What says things that the wires of a site file could not say."""
 OF_ENTRIES: Final = frozenset({"print-job", "paper"})
