@@ -57,6 +57,12 @@ def _ticket() -> click.Command:
     return ticket
 
 
+def _tariff() -> click.Command:
+    from gatectl.cli.tariff import tariff
+
+    return tariff
+
+
 def _pay() -> click.Command:
     from gatectl.cli.pay import pay
 
@@ -135,6 +141,7 @@ COMMANDS = {
     "loop": ("Watch a lane's inputs as they change.", _loop),
     "printer": ("Printers: state, test page.", _printer),
     "ticket": ("Find, show, void tickets; replace a lost one.", _ticket),
+    "tariff": ("Check tariffs; price a stay; plot a price.", _tariff),
     "pay": ("Take cash for a ticket.", _pay),
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
     "events": ("What happened, in words.", _events),

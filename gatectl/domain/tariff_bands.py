@@ -106,8 +106,10 @@ class Band:
         return cls(name, window, flat, steps, again, per_step, minutes or 60, cap)
 
     def plain(self) -> Mapping[str, object]:
-        always: dict[str, object] = {"name": self.name, "step_minutes": self.step_minutes, "again": self.again}
+        always: dict[str, object] = {"step_minutes": self.step_minutes, "again": self.again}
         always |= window_plain(self.window)
+        if self.name:
+            always["name"] = self.name
         maybe = {"flat_minor": self.flat_minor, "per_step_minor": self.per_step_minor, "cap_minor": self.cap_minor}
         if self.steps:
             always["steps"] = [step._asdict() for step in self.steps]
@@ -224,7 +226,7 @@ class Bands(Rate):
         before = len(reader.faults)
         base = reader.whole("base_minor", Whole(0, PRICE.high, default=0))
         cap, stay_cap = reader.whole("daily_cap_minor", CAP), reader.whole("stay_cap_minor", CAP)
-        caps = reader.whole_list("daily_caps_minor", CAP)
+        caps = reader.whole_list("daily_caps_minor", PRICE)
         if cap is not None and reader.has("daily_caps_minor"):
             reader.refuse("daily_cap_minor", "stands beside daily_caps_minor", "one of them")
         caps = caps if cap is None else (cap,)
@@ -259,7 +261,7 @@ class Bands(Rate):
 
     def lines(self, span: Span) -> list[Line]:
         last_ms = WALL_MS_MAX - (STAY_DAYS_MAX + 8) * DAY_MS
-        entered_ms = min(max(span.entered_ms, DAY_MS), last_ms)
+        entered_ms = min(max(span.entered_ms, 0), last_ms)
         charged_ms = min(span.ms, STAY_DAYS_MAX * DAY_MS)
         within = Span(entered_ms, entered_ms + charged_ms, span.zone, span.currency, span.percent)
         lines = self._priced(within)

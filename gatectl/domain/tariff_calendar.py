@@ -48,8 +48,10 @@ def week_of(windows: Sequence[Window]) -> tuple[Run, ...] | int:
     for number in range(len(windows) - 1, -1, -1):
         days, begins, ends = windows[number]
         for day in days:
-            for minute in range(day * DAY_MINUTES + begins, day * DAY_MINUTES + ends):
-                minutes[minute % WEEK_MINUTES] = number
+            start, end = day * DAY_MINUTES + begins, day * DAY_MINUTES + ends
+            minutes[start:end] = bytes([number]) * (min(end, WEEK_MINUTES) - min(start, WEEK_MINUTES))
+            over = max(0, end - WEEK_MINUTES)
+            minutes[:over] = bytes([number]) * over
     empty = minutes.find(_NOBODY)
     if empty >= 0:
         return empty

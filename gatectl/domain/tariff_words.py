@@ -51,9 +51,10 @@ def fewer(parts: list[list[Line]], currency: str) -> list[Line]:
 def _between(totals: list[int], currency: str) -> list[Line]:
     if not totals:
         return []
-    which = "Day 2" if len(totals) == 1 else f"Days 2 to {len(totals) + 1}"
+    if len(totals) == 1:
+        return [Line("Day 2", totals[0])]
     each = f": {len(totals)} x {shown(totals[0], currency)}" if len(set(totals)) == 1 else ""
-    return [Line(f"{which}{each}", sum(totals))]
+    return [Line(f"Days 2 to {len(totals) + 1}{each}", sum(totals))]
 
 
 def _cut(label: str, lines: list[Line]) -> list[Line]:
