@@ -138,8 +138,8 @@ class Replay:
     def _told(self) -> Outcome:
         for boot, facts in self._never.items():
             self.outcome.notes.append(
-                f"boot {boot}: {facts} facts at its end were decided and are not in the journal: the process ended first,"
-                " or the export was made before their commit"
+                f"boot {boot}: its last {facts} facts are not in the journal: the process ended before their commit, the export"
+                " was made before it, or an older disk was put back"
             )
         return self.outcome
 
