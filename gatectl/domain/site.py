@@ -194,20 +194,22 @@ class Site:
 
     def _ask_after_pending_payments(self) -> None:
         lanes = [plan.lane for plan in self.plan.lanes if plan.has_terminal]
-        for payment in list(self.books.payments.values()):
-            if payment.state == "PENDING":
-                lane = next((lane for lane in lanes if _asked_at(payment, lane)), None)
-                if lane is not None:
-                    self._effects.append(QueryPayment(lane, payment.payment))
-                else:
-                    self._record(f.PaymentFailed(payment.payment, payment.ticket, "unknown", "dark"))
+        for payment in self._pending():
+            lane = next((lane for lane in lanes if _asked_at(payment, lane)), None)
+            if lane is not None:
+                self._effects.append(QueryPayment(lane, payment.payment))
+            else:
+                self._record(f.PaymentFailed(payment.payment, payment.ticket, "unknown", "dark"))
+
+    def _pending(self) -> list[Payment]:
+        """By their keys: books that were loaded are in no order, and a start must not depend on one."""
+        asked = [payment for payment in self.books.payments.values() if payment.state == "PENDING"]
+        return sorted(asked, key=lambda payment: payment.payment)
 
     def _pending_at(self, lane: LaneId, now: Moment) -> tuple[tuple[PaymentId, Price], ...]:
         """The payments that this lane's terminal was asked for and did not answer before the dark, as they were asked."""
         asked = [
-            payment
-            for payment in self.books.payments.values()
-            if payment.state == "PENDING" and _asked_at(payment, lane) and payment.ticket in self.books.stays
+            payment for payment in self._pending() if _asked_at(payment, lane) and payment.ticket in self.books.stays
         ]
         return tuple(
             (

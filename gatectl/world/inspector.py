@@ -1,12 +1,13 @@
 """Looks over the daemon's shoulder at every step: what may be performed, what must be bounded, what a start must find."""
 
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Final, TypeVar
 
-from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books
+from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books, Payment
 from gatectl.domain.effects import CloseArm, Effect, OpenArm, ShowText, StopArm
 from gatectl.domain.events import Event
+from gatectl.domain.ids import PaymentId
 from gatectl.domain.lane import Lane, Layout, Phase, Trust
 from gatectl.domain.lane_pay import PENDING_MAX
 from gatectl.domain.plan import SitePlan
@@ -15,6 +16,8 @@ from gatectl.world.daemon import Daemon, Watch, lane_of
 from gatectl.world.ledger import RECOUNTS, Ledger, hold
 
 OPEN_TICKETS_MAX: Final = 100_000
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(slots=True)
@@ -91,16 +94,32 @@ def _is_known_clear(lane: Lane) -> bool:
 
 
 def same(one: Books, other: Books, plan: SitePlan) -> str:
-    """The first field in which two books differ; empty when there is none. In what order a start read them is no difference."""
+    """The first field in which two books differ; empty when there is none.
+
+    What is only remembered may differ where a start cannot know it: its order, its oldest part, failures of tickets that are
+    closed.
+    """
     for part in fields(Books):
-        if part.name != "spots" and _content(getattr(one, part.name)) != _content(getattr(other, part.name)):
+        mine, others = getattr(one, part.name), getattr(other, part.name)
+        if part.name == "payments":
+            mine, others = _payments_that_count(one), _payments_that_count(other)
+        elif part.name == "closed":
+            mine, others = _whole(one.closed, CLOSED_KEPT_MAX), _whole(other.closed, CLOSED_KEPT_MAX)
+        if part.name != "spots" and mine != others:
             return part.name
     areas = [area for area in plan.areas if one.spots.free(area) != other.spots.free(area)]
     return f"spots of {areas}" if areas else ""
 
 
-def _content(value: object) -> object:
-    return dict(value) if isinstance(value, OrderedDict) else value
+def _payments_that_count(books: Books) -> dict[PaymentId, Payment]:
+    wanted = {key: payment for key, payment in books.payments.items() if payment.ticket in books.stays}
+    closed = {key: payment for key, payment in books.payments.items() if payment.state != "FAILED"}
+    return wanted | _whole(closed, PAYMENTS_KEPT_MAX // 2)
+
+
+def _whole(kept: Mapping[K, V], most: int) -> dict[K, V]:
+    """What is remembered, as long as nothing had to be forgotten yet."""
+    return dict(kept) if len(kept) < most else {}
 
 
 def books_equal_a_fresh_fold(books: Books, fresh: Books, plan: SitePlan) -> None:

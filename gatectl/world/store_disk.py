@@ -52,6 +52,8 @@ class StoreDisk:
     _tip: Tip = field(init=False)
     _reader: SyncJournal = field(init=False)
     _runs: int = 0
+    _refused: str = ""
+    """The trouble in which the last start failed."""
     _seen: int = 0
     """Position of the newest record that was witnessed."""
     _checked: tuple[int, int, bytes] = field(init=False)
@@ -95,13 +97,18 @@ class StoreDisk:
         return connection
 
     def load(self) -> Books:
+        if self.trouble and self.trouble == self._refused:
+            raise DiskFailed(self.trouble)  # nothing has changed since the last start
+        self._refused = self.trouble
         connection = self._open()
+        self._refused = ""
         with _named():
             return load_books(connection, self.plan)
 
     def stop(self) -> None:
-        self._close()
-        self._witness_the_rest()
+        if self._connection is not None:
+            self._close()
+            self._witness_the_rest()
 
     def _close(self) -> None:
         self._renew_reader()

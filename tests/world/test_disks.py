@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from gatectl.world.disk import TROUBLES, Disk, DiskFailed, SiteDisk, Stamped
 from gatectl.world.inspector import same
 from gatectl.world.plans import AREA, site_plan
 from gatectl.world.platter import FULL, IOERR_FSYNC, IOERR_READ, IOERR_WRITE, File, Platter, Refused
+from gatectl.world.simulation import Options, World
 from gatectl.world.store_disk import StoreDisk
 
 PLAN = site_plan(1, 2, spots=500)
@@ -154,3 +156,59 @@ def test_a_disk_without_sync_loses_what_it_promised(made: Any, monkeypatch: Any)
 
     with pytest.raises(AssertionError, match="a commit is whole or not there"):
         disk.cut([], torn=False)
+
+
+KINDS = (
+    "power",
+    "disk",
+    "disk-full",
+    "disk-error",
+    "disk-read-only",
+    "terminal",
+    "printer",
+    "hands",
+    "office",
+    "clock",
+)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_the_same_seed_ends_with_the_same_head_on_either_disk(seed: int) -> None:
+    """Hours in which the disk breaks again and again: every invariant holds on the production store too, and it has written
+    the very journal that the list in memory has."""
+    options = Options(seed, days=0.08, lanes=4, oddity=0.3, faults_per_hour=30, kinds=KINDS)
+    memory, store = World(options), World(replace(options, disk="store"))
+    one, other = memory.run(), store.run()
+
+    assert ("", "") == (one.broken, other.broken)
+    assert one.head == other.head
+    assert store.daemon.stops == memory.daemon.stops
+
+
+def test_a_disk_that_refuses_stops_the_process_until_it_is_mended() -> None:
+    """Nothing is performed whose record the disk refused; systemd starts the process until a start can write."""
+    world = World(
+        Options(3, days=0.1, lanes=2, faults_per_hour=40, kinds=("disk-full", "disk-error", "disk-read-only"))
+    )
+    result = world.run()
+
+    assert "" == result.broken
+    assert 50 < world.daemon.stops
+    assert {"disk-full", "disk-error", "disk-read-only"} <= set(result.seen)
+
+
+def test_an_effect_before_a_commit_that_fails_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check on the check: a daemon that goes on although the disk said no is found out."""
+
+    def deaf(self: Disk, facts: Any) -> None:
+        with suppress(DiskFailed):
+            append(self, facts)
+
+    append = Disk.append
+    monkeypatch.setattr(Disk, "append", deaf)
+    broken = [
+        World(Options(seed, days=0.1, lanes=4, faults_per_hour=40, kinds=("disk-full",))).run().broken
+        for seed in range(1, 5)
+    ]
+
+    assert any(told.startswith("an arm moves only for a durable intent") for told in broken), broken
