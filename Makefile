@@ -22,8 +22,8 @@ demo: $(READY) ## a site and its office on this machine: cars go in, pay, go out
 test: $(READY) ## the tests, in parallel and in random order
 	$(BIN)/pytest -n auto
 
-simulate: $(READY) ## seeded runs of the simulated world: make simulate SEEDS=1000
-	$(BIN)/python tests/world/many.py --seeds $(or $(SEEDS),200)
+simulate: $(READY) ## seeded runs of the simulated world: make simulate SEEDS=10000 OUT=docs/simulations.json
+	$(BIN)/python tests/world/many.py --seeds $(or $(SEEDS),200) --first $(or $(FIRST),1) $(if $(OUT),--out $(OUT))
 
 check: $(READY) ## what CI checks besides the tests
 	$(BIN)/ruff format --check .

@@ -5,12 +5,12 @@ A simulation that never leaves the first room proves nothing, however often it i
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Final, Protocol
 
 from gatectl.domain.facts import Irregularity, LaneFault, VoidReason
 from gatectl.world.faults import FAULTS
 from gatectl.world.inspector import phases_of
-from gatectl.world.simulation import Result
 
 ROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "backs out before taking the ticket": ("void not-taken",),
@@ -68,7 +68,16 @@ EXCEPTIONS: Final = tuple(
 """Every exception that a lane knows, whether a row names it or not."""
 
 
-def met(results: Iterable[Result]) -> dict[str, int]:
+class Seen(Protocol):
+    """What one run, or many together, came to."""
+
+    @property
+    def seen(self) -> Mapping[str, int]: ...
+    @property
+    def visited(self) -> AbstractSet[tuple[str, str]]: ...
+
+
+def met(results: Iterable[Seen]) -> dict[str, int]:
     """How often each row was met: as often as the rarest of its words."""
     seen: Counter[str] = Counter()
     for run in results:
@@ -76,7 +85,7 @@ def met(results: Iterable[Result]) -> dict[str, int]:
     return {row: min(seen[word] for word in words) for row, words in ROWS.items()}
 
 
-def missed(results: Iterable[Result]) -> list[str]:
+def missed(results: Iterable[Seen]) -> list[str]:
     """What none of the runs came to: phases, exceptions, kinds of fault. Empty: they got everywhere."""
     runs = list(results)
     visited = {place for run in runs for place in run.visited}
