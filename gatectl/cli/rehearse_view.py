@@ -18,8 +18,9 @@ WIDE: Final = 100
 LANE_CELLS_MIN, LANE_CELLS_MAX = 7, 16
 ROUTINE: Final = frozenset({"vend.intended", "vend.confirmed", "vend.closed", "ticket.spent", "tariff.applied"})
 """What happens at every vehicle, beside what is worth a line."""
-KEYS: Final = "q end   space pause   + faster   - slower"
-KEY_OF_SIGNS: Final = "what the controller knows ≠ what is true   (words): there is no display for them"
+KEYS: Final = "q end   space pause   + - speed       known ≠ true   (words): no display"
+NEEDS_ROWS_MAX, RUNNING_ROWS_MAX = 8, 6
+"""On a high terminal the rest is for events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def frame(head: Head, sight: Sight, told: Sequence[Told], width: int, height: in
     """One frame: `height` lines that fit `width`."""
     top = [_title(head, sight, width), *_lanes(sight, width, height), _counts(sight)]
     rest = max(3, height - len(top) - 5)
-    needs, running = max(1, rest * 2 // 5 // 2 * 2), max(1, rest // 4)
+    needs = min(NEEDS_ROWS_MAX, max(1, rest * 2 // 5 // 2 * 2))
+    running = min(RUNNING_ROWS_MAX, max(1, rest // 4))
     events = max(1, rest - needs - running)
     whole = [
         *top,
@@ -87,11 +89,11 @@ def _lanes(sight: Sight, width: int, height: int) -> list[Line]:
     columns = [cells, *((14, 16, 16, 16, 5, 6) if wide else (14, 16, 16, 16, 1))]
     names = ("LANE", "STATE", "ARM", "ARMING", "CLOSING", *(("QUEUE", "SERVED", "DRIVER IS TOLD") if wide else ("Q",)))
     if wide:
-        columns.append(max(1, width - sum(columns) - 2 * len(columns) - 1))
-    rows: list[Line] = [(" " + _row(names, columns, wide), "bold")]
+        columns.append(max(1, width - sum(columns) - len(columns) - 1))
+    rows: list[Line] = [(" " + _row(names, columns), "bold")]
     for lane in shown:
         extra = (str(lane.tally.served), _reads(lane)) if wide else ()
-        text = _row((lane.lane, *_words(lane), str(lane.queue), *extra), columns, wide)
+        text = _row((lane.lane, *_words(lane), str(lane.queue), *extra), columns)
         rows.append((("!" if _sick(lane) else " ") + text, _style(lane, text)))
         if not wide and 2 * len(sight.lanes) <= room:
             rows.append((f"   driver: {_reads(lane)}", "dim"))
@@ -99,12 +101,11 @@ def _lanes(sight: Sight, width: int, height: int) -> list[Line]:
         left = sight.lanes[len(shown) :]
         sick = sum(_sick(lane) for lane in left)
         rows.append((f" and {len(left)} more lanes, {sick} with faults", "yellow" if sick else "dim"))
-    return [*rows, (f" {KEY_OF_SIGNS}", "dim")]
+    return rows
 
 
-def _row(values: Sequence[str], cells: Sequence[int], wide: bool) -> str:
-    gap = "  " if wide else " "
-    return gap.join(fit(value, width) for value, width in zip(values, cells, strict=True))
+def _row(values: Sequence[str], cells: Sequence[int]) -> str:
+    return " ".join(fit(value, width) for value, width in zip(values, cells, strict=True))
 
 
 def _words(lane: LaneSight) -> tuple[str, str, str, str]:

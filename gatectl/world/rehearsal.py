@@ -282,7 +282,7 @@ class Rehearsal(World):
             known=known,
             lane=name,
             kind=devices.plan.kind.value,
-            arm="broken off" if truth.boom_off else arm,
+            arm="broken" if truth.boom_off else arm,
             arming=truth.is_on("arming"),
             closing=truth.is_on("closing"),
             limits=truth.has_limits,

@@ -162,7 +162,7 @@ def test_a_contact_that_is_not_wired_says_nothing() -> None:
     world.advance(61_000)
     lane = world.sight().lanes[0]
 
-    assert ("broken off", []) == (lane.arm, lane.known["faults"] if lane.known else None)
+    assert ("broken", []) == (lane.arm, lane.known["faults"] if lane.known else None)
 
 
 @pytest.mark.parametrize(
