@@ -10,7 +10,9 @@ Rule 3: a host-timed pulse is switched off before anything else is asked; "off" 
 Rule 4: the first thing said to a module is a question. Coming back from anywhere moves nothing: an output that is found
         on is reported, not switched. A host-timed pulse that a loss cut short is still ended, after the question; of one
         that another run of ours began we know nothing, so the module is left alone until its watchdog ends it.
-Rule 5: of the lost modules one is asked each `PROBE_MS`, so that they do not slow down those that answer.
+Rule 5: an adapter that repeats what is sent makes every write look confirmed. From the first read that is heard back
+        until one is answered without that, nothing is switched on, and a write's answer proves nothing.
+Rule 6: of the lost modules one is asked each `PROBE_MS`, so that they do not slow down those that answer.
 """
 
 from collections import deque
@@ -56,6 +58,7 @@ QUIET_MS_MAX: Final = 250
 PROBE_MS: Final = 1_000
 OUTPUTS_LOOK_MS: Final = 500
 """How often an output that is on by itself is looked at."""
+ECHO: Final = "the adapter repeats what is sent: switch its echo off"
 LOOKS_MAX: Final = 3
 LOOK_AGAIN_MS: Final = 400
 OFFS_MAX: Final = 5
@@ -86,6 +89,7 @@ class ModbusLine:
         self._reader = ReplyReader()
         self._asked: _Asked | None = None
         self._open = False
+        self._echoing = False
         self._quiet_until_ms = 0
         self._quiet_until_ms_max = 0
         self._probe_at_ms = 0
@@ -122,10 +126,12 @@ class ModbusLine:
         self.counters["skipped-bytes"] = self._reader.skipped
         if self._reader.echoed > echoed:
             self._count("echoes")
-            self._failed("the adapter repeats what is sent: switch its echo off", now_ms)
+            self._echoing = True
+            self._failed(ECHO, now_ms)
         elif reply is not None:
             self._asked = None
             self._be_quiet(now_ms, self._gap_ms)
+            self._echoing = self._echoing and isinstance(reply, Written)
             self._answered(asked, reply, now_ms)
 
     def order(self, device: str, order: Order, now_ms: int) -> None:
@@ -190,6 +196,10 @@ class ModbusLine:
         for place, (module, pulse) in enumerate(self._waiting):
             if module.busy(now_ms):
                 continue
+            if self._echoing:
+                del self._waiting[place]
+                self._answer(module, pulse, Result.REFUSED, ECHO)
+                return None
             output = module.output(pulse.point)
             assert output is not None, pulse
             del self._waiting[place]
@@ -258,6 +268,8 @@ class ModbusLine:
                 self._off_checked(module, reply.bits, now_ms)
             case Written(), Step.ON_SENT:
                 self._switched_on(module, Result.CONFIRMED, "", now_ms)
+            case Written(), Step.OFF if self._echoing:
+                self._step_failed(module, Step.OFF, ECHO, now_ms)
             case Written(), Step.OFF:
                 self._over(module, now_ms + module.options.dead_ms)
 

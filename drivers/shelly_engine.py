@@ -353,7 +353,11 @@ class ShellyEngine:
         elif state is None:
             now = (was_on, Quality.FAULT)
         else:
-            now = (self._dwelt(number, state is not plan.inverted, was_on, now_ms), Quality.GOOD)
+            on = state is not plan.inverted
+            shown = self._dwelt(number, on, was_on, now_ms)
+            # What is shown only because "off" has not lasted yet is no reading: after a doubt it stays one.
+            doubt = before[1] if before is not None and shown is not on else Quality.GOOD
+            now = (shown, doubt)
         if now != before:
             self._told[number] = now
             self._signals.append(Input(self._device, f"di{number}", *now))

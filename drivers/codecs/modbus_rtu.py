@@ -57,10 +57,17 @@ def crc16(data: bytes) -> int:
     """The CRC of MODBUS over Serial Line V1.02, section 6.2.2: polynomial 0xA001, start 0xFFFF, low byte sent first."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = (crc >> 8) ^ _CRC_OF_BYTE[(crc ^ byte) & 0xFF]
     return crc
+
+
+def _crc_of_byte(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte >> 1) ^ 0xA001 if byte & 1 else byte >> 1
+    return byte
+
+
+_CRC_OF_BYTE: Final = tuple(_crc_of_byte(byte) for byte in range(256))
 
 
 def sealed(body: bytes) -> bytes:

@@ -6,7 +6,7 @@ Rule 3: the host's end is `drivers.links.serial_core`, as in the daemon; what is
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import ceil
 from random import Random
 from typing import Final
@@ -30,6 +30,8 @@ class Trouble:
     """What a cable does to what is sent over it. Shares are of the pieces; all 0 and False: a good cable."""
 
     flip: float = 0.0
+    skew: int = 0
+    """The bit of this number, from the last one, is turned in everything that the device says and that has so many."""
     lose: float = 0.0
     """Single bytes vanish."""
     garbage: float = 0.0
@@ -114,6 +116,10 @@ class Cable:
         if self.trouble.mute:
             self._count("mute")
             return
+        skew = self.trouble.skew
+        if 0 < skew <= 8 * len(data):
+            data = (int.from_bytes(data, "big") ^ 1 << skew - 1).to_bytes(len(data), "big")
+            self._count("skewed")
         late_ms = self._rng.randint(0, self.trouble.late_ms) if self.trouble.late_ms else 0
         self._carry("host", self._harmed(data), self._hear_host, late_ms)
 
@@ -279,6 +285,3 @@ class DeviceEnd:
         if self.on:
             self._device.received(piece, self._kernel.now_ms)
             self.turn()
-
-
-TROUBLES: Final = tuple(field.name for field in fields(Trouble))

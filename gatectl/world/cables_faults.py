@@ -4,7 +4,7 @@ One fault at a time is on one cable; how bad it is, and for how long, the fault'
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from gatectl.world.cables import Cable, Trouble
 from gatectl.world.cables_lane import CabledLane
@@ -60,6 +60,11 @@ def flips(world: Faults, lane: LaneDevices) -> Mending:
     yield from _bad(world, _cable(world, lane), Trouble(flip=world.rng.choice([0.02, 0.2, 0.7])))
 
 
+def skews(world: Faults, lane: LaneDevices) -> Mending:
+    """Always the same bit: a fault that two equal readings do not show."""
+    yield from _bad(world, _cable(world, lane), Trouble(skew=world.rng.randint(1, 32)))
+
+
 def loses(world: Faults, lane: LaneDevices) -> Mending:
     yield from _bad(world, _cable(world, lane), Trouble(lose=world.rng.choice([0.02, 0.2, 0.7])))
 
@@ -79,7 +84,9 @@ def cuts(world: Faults, lane: LaneDevices) -> Mending:
 def everything(world: Faults, lane: LaneDevices) -> Mending:
     """A cable beside a lift motor."""
     share = world.rng.choice([0.02, 0.1])
-    yield from _bad(world, _cable(world, lane), Trouble(share, share, share, share, share, late_ms=40))
+    yield from _bad(
+        world, _cable(world, lane), Trouble(flip=share, lose=share, garbage=share, double=share, cut=share, late_ms=40)
+    )
 
 
 def echoes(world: Faults, lane: LaneDevices) -> Mending:
@@ -121,6 +128,51 @@ def reboots(world: Faults, lane: LaneDevices) -> Mending:
     wired = _wired(lane)
     wired.reboot(world.rng.choice(sorted(wired.roles())))
     yield 10 * SECOND_MS
+
+
+def ambush(world: Faults, lane: LaneDevices) -> Mending:
+    """Something breaks at the very moment at which an order goes out, for a blink or for some seconds."""
+    wired, rng = _wired(lane), world.rng
+    after_ms, for_ms = rng.choice([0, 3, 15, 60, 400]), rng.choice([5, 40, 200, 1_500, 6_000])
+    what = rng.choice(AMBUSHES)
+
+    def spring(role: str) -> None:
+        device = wired.device_of[role]
+        world.kernel.after(after_ms, lambda: _break(device))
+
+    def _break(device: str) -> None:
+        cable = wired.cables.serial.get(device)
+        if cable is not None and cable.trouble == Trouble():
+            trouble = Trouble(**what)
+            cable.trouble = trouble
+            if trouble.unplugged:
+                cable.unplug()
+            world.kernel.after(for_ms, lambda: cable.mend() if cable.trouble is trouble else None)
+        elif cable is None:
+            end = rng.choice([end for end in _broker(lane).ends if end.name in (DAEMON, device)])
+            if "unplugged" in what:
+                end.cut("connection lost")
+            else:
+                end.freeze()
+                world.kernel.after(for_ms, end.thaw)
+
+    wired.ambush = spring
+    yield _seconds(world, 10, 60)
+    wired.ambush = None
+    yield 10 * SECOND_MS
+
+
+AMBUSHES: Final[tuple[dict[str, Any], ...]] = (
+    {"mute": True},
+    {"deaf": True},
+    {"flip": 1.0},
+    {"cut": 1.0},
+    {"double": 1.0},
+    {"garbage": 1.0},
+    {"late_ms": 400},
+    {"wedged": True},
+    {"unplugged": True},
+)
 
 
 # -- the broker ---------------------------------------------------------------------------------------------------------
@@ -197,6 +249,7 @@ def rubbish(world: Faults, lane: LaneDevices) -> Mending:
 
 CABLE_FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "cable-flips": flips,
+    "cable-skews": skews,
     "cable-loses": loses,
     "cable-inserts": inserts,
     "cable-doubles": doubles,
@@ -210,6 +263,7 @@ CABLE_FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "cable-wedged": wedged,
     "cable-unplugged": unplugged,
     "cable-reboots": reboots,
+    "cable-ambush": ambush,
     "cable-link-lost": link_lost,
     "cable-link-frozen": link_frozen,
     "cable-link-slow": link_slow,

@@ -122,8 +122,8 @@ class PrinterPost:
     end: DeviceEnd
     cut: int = 0
     """Documents seen."""
-    began_ms: int = 0
-    """The last document was cut by then: the bytes of the next one came later."""
+    cuts_ms: tuple[int, int] = (0, 0)
+    """When the last two documents were cut: what was heard before the first of them is not on the next one."""
     hangs: Printed | None = None
     """At a printer without a mouth: the last ticket, until somebody takes it."""
 
@@ -163,6 +163,8 @@ class CabledLane(LaneDevices):
         self.io: Io | None = None
         self.printer_post: PrinterPost | None = None
         self.reader_post: ReaderPost | None = None
+        self.ambush: Callable[[str], None] | None = None
+        """Waits for the next order to a device (its role), and is used up by it."""
         self._boot = boot
         self._closing_since_ms: int | None = None
 
@@ -262,12 +264,15 @@ class CabledLane(LaneDevices):
 
     def spoil(self, effect: fx.Effect) -> None:
         """Before an order goes out: the fault that waits for it."""
-        if isinstance(effect, fx.OpenArm | fx.CloseArm | fx.StopArm) and self.io is not None:
-            quirk = self.quirk("arm")
-            if quirk:
-                self.io.spoil(quirk)
-        elif isinstance(effect, fx.PrintTicket) and self.printer_post is not None:
+        role = "open" if isinstance(effect, fx.OpenArm | fx.CloseArm | fx.StopArm) else ""
+        role = "printer" if isinstance(effect, fx.PrintTicket) else role
+        if role == "open" and self.io is not None and (quirk := self.quirk("arm")):
+            self.io.spoil(quirk)
+        elif role == "printer" and self.printer_post is not None:
             self._spoil_print(self.quirk("print"), self.printer_post)
+        if role and self.ambush is not None:
+            ambush, self.ambush = self.ambush, None
+            ambush(role)
 
     def _spoil_print(self, quirk: str, post: PrinterPost) -> None:
         kernel, sim = self.site.kernel, post.sim
@@ -307,8 +312,8 @@ class CabledLane(LaneDevices):
         while post.cut < len(post.sim.printed):
             document = post.sim.printed[post.cut]
             post.cut += 1
-            self.watch.paper(document, post.cable, post.began_ms)
-            post.began_ms = self.site.kernel.now_ms
+            self.watch.paper(document, post.cable, post.cuts_ms[0])
+            post.cuts_ms = (post.cuts_ms[1], self.site.kernel.now_ms)
             if not post.sim.custom:
                 post.hangs = document
         there = post.sim.mouth if post.sim.custom else post.hangs

@@ -119,6 +119,7 @@ class MqttEnd:
         self._held: list[Callable[[], None]] = []
         self._free_ms = {"in": 0, "out": 0}
         self._on = False
+        self._wants: dict[str, bool] = {}  # by topic; the topics of a site are few
 
     # -- power -------------------------------------------------------------------------------------------------------
 
@@ -246,7 +247,7 @@ class MqttEnd:
 
     def deliver(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """From the broker, if this end is connected and has asked for it."""
-        if not self._connected or not any(matches(wanted, topic) for wanted, _ in self._core.filters):
+        if not self._connected or not self._asked_for(topic):
             return
 
         def arrive() -> None:
@@ -255,6 +256,11 @@ class MqttEnd:
 
         for _ in range(1 + (self._rng.random() < self.weak.double)):
             self._pass("in", arrive)
+
+    def _asked_for(self, topic: str) -> bool:
+        if topic not in self._wants:
+            self._wants[topic] = any(matches(wanted, topic) for wanted, _ in self._core.filters)
+        return self._wants[topic]
 
     def _pass(self, way: str, happen: Callable[[], None]) -> None:
         connection = self._connection

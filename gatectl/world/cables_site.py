@@ -178,6 +178,7 @@ class CableSite:
         )
         self.modules.setdefault(name, []).append(module)
         DeviceEnd(self.kernel, port.cable, SimulatedLine(self.modules[name], self.seed))
+        self.watch.modules[lane.lane] = (module, port.cable)
         lane.io = ModuleIo(self.kernel, device, module, places, self.watch)
         lane.cables.serial[device] = port.cable
         points = {role: (device, f"di{place}") for role, place in places.items()}
@@ -238,8 +239,6 @@ class CableSite:
         """A run of the daemon opens its ports: new engines, new links, old cables."""
         self.close()
         self._boots += 1
-        self.watch.forget_orders()
-        self.watch.up.clear()
         for name, port in self.ports.items():
             engine: Any = port.family.engine(port.spec, port.devices)
             names = [device.name for device in port.devices]
@@ -271,6 +270,7 @@ class CableSite:
         for bus in self.buses.values():
             bus.close()
         self.buses.clear()
+        self.watch.forget_orders()
         self.link = None
 
     def mend(self) -> None:

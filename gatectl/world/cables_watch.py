@@ -11,6 +11,7 @@ from typing import Final
 
 from drivers import api
 from drivers.sim.escpos import Printed
+from drivers.sim.modbus_io import SimulatedModule
 from gatectl.runtime.wiring import OrderName
 from gatectl.world.cables import Cable
 from gatectl.world.kernel import Kernel
@@ -24,6 +25,8 @@ PULSE_LATE_MS_MAX: Final = 3_000
 """An arm moves at most so long after the deadline of its order: what may be on the wire by then."""
 SIGHT_MS_MAX: Final = 4_000
 """A vehicle that has stood so long under the arm was seen, or its loop is not good any more: then nothing closes."""
+ACTED_MS_MAX: Final = 50
+"""An adapter's echo may be heard so long before the module has the whole frame."""
 HISTORY_MAX: Final = 256
 VERBS: Final = frozenset({"open", "close", "stop"})
 
@@ -77,6 +80,10 @@ class CableWatch:
     """By code."""
     up: dict[str, bool] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    modules: dict[str, tuple[SimulatedModule, Cable]] = field(default_factory=dict)
+    """By lane."""
+    _told: dict[tuple[str, str], api.Input] = field(default_factory=dict)
+    """The newest word on each contact, by the drivers of this run of the daemon."""
     _contacts: "dict[tuple[str, str], deque[tuple[int, bool]]]" = field(default_factory=dict)
 
     def count(self, what: str) -> None:
@@ -116,12 +123,18 @@ class CableWatch:
     def forget_orders(self) -> None:
         """The daemon is gone: nobody waits for an answer."""
         self.open.clear()
+        self._told.clear()
+        self.up.clear()
 
     def audit(self) -> None:
         """Nothing waits for ever."""
         for (device, order), placed in self.open.items():
             waits_ms = self.kernel.now_ms - placed.at_ms
             hold(waits_ms <= ANSWER_MS_MAX, "every order is answered", f"{device} {order} waits for {waits_ms} ms")
+        for lane, (module, cable) in self.modules.items():
+            ordered = sum(tally.ordered for (at, _), tally in self.tallies.items() if at == lane)
+            most = ordered + cable.counts.get("doubled", 0)
+            hold(module.pulses <= most, "an order is sent once", f"{lane}: {module.pulses} pulses, {ordered} orders")
 
     # -- what drivers say --------------------------------------------------------------------------------------------
 
@@ -137,6 +150,7 @@ class CableWatch:
 
     def _reading(self, signal: api.Input) -> None:
         """A good reading was true not long ago."""
+        self._told[signal.device, signal.point] = signal
         history = self._contacts.get((signal.device, signal.point))
         if history is None or signal.quality is not api.Quality.GOOD:
             self.count(f"reading {signal.quality.value}")
@@ -167,6 +181,10 @@ class CableWatch:
         tally.refused += answer.result is api.Result.REFUSED
         what = f"{answer}: {tally}"
         hold(tally.acted + tally.refused <= tally.ordered, "what is refused did not act", what)
+        if answer.result is api.Result.CONFIRMED:
+            self.kernel.after(ACTED_MS_MAX, lambda: self._has_acted(tally, what))
+
+    def _has_acted(self, tally: Tally, what: str) -> None:
         hold(tally.confirmed <= tally.acted or self.forged() > 0, "what is confirmed has acted", what)
 
     def _printed(self, order: api.Order, answer: api.Outcome) -> None:
@@ -184,7 +202,19 @@ class CableWatch:
 
     def contact(self, device: str, point: str, on: bool) -> None:
         """What a contact truly is from now on."""
-        self._contacts.setdefault((device, point), deque(maxlen=HISTORY_MAX)).append((self.kernel.now_ms, on))
+        history = self._contacts.setdefault((device, point), deque(maxlen=HISTORY_MAX))
+        if not history or history[-1][1] is not on:
+            history.append((self.kernel.now_ms, on))
+            self.kernel.after(READING_MS_MAX, lambda: self._was_noticed(device, point))
+
+    def _was_noticed(self, device: str, point: str) -> None:
+        """A change that has lasted was told, or the old reading is not called good any more."""
+        since_ms, on = self._contacts[device, point][-1]
+        told = self._told.get((device, point))
+        if told is None or self.kernel.now_ms - since_ms < READING_MS_MAX:
+            return
+        right = told.on is on or told.quality is not api.Quality.GOOD
+        hold(right, "a good reading is true", f"{told}, but {on} for {self.kernel.now_ms - since_ms} ms")
 
     def paper(self, document: Printed, cable: Cable, harmed_before_ms: int) -> None:
         """A piece of paper was cut off, as the printer's own interpreter reads its bytes."""

@@ -10,7 +10,7 @@ from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import Ledger, hold
-from gatectl.world.motorists import Motorists
+from gatectl.world.motorists import PROBE_MS, Motorists
 from gatectl.world.terminal import Terminal
 from gatectl.world.uplink import Uplink
 
@@ -54,7 +54,7 @@ def _nth(lanes: Sequence[LaneDevices], n: int) -> LaneDevices | None:
     return lanes[n % len(lanes)] if lanes else None
 
 
-def every_lane_serves_again(world: Afterwards) -> None:
+def every_lane_serves_again(world: Afterwards, stays_ms: int = PROBE_MS, within_ms: int = SERVE_MS_MAX) -> None:
     """A fresh vehicle goes in by each entry lane and out by each exit lane."""
     entries = [devices for devices in world.devices.values() if devices.plan.kind is LaneKind.ENTRY]
     exits = [devices for devices in world.devices.values() if devices.plan.kind is LaneKind.EXIT]
@@ -62,8 +62,8 @@ def every_lane_serves_again(world: Afterwards) -> None:
     pairs = max(len(entries), len(exits))
     for n in range(pairs):
         entry, exit_ = _nth(entries, n), _nth(exits, n)
-        world.kernel.start(world.motorists.probe(entry, exit_, tally.one))
-    served = _wait(world.kernel, lambda: tally.done == pairs, SERVE_MS_MAX)
+        world.kernel.start(world.motorists.probe(entry, exit_, tally.one, stays_ms))
+    served = _wait(world.kernel, lambda: tally.done == pairs, within_ms)
     told = [(lane, at.phase.value, sorted(at.faults)) for lane in world.devices if (at := world.lane(lane))]
     hold(served, "every lane serves again", f"{tally.done} of {pairs} went in and out: {told}")
 

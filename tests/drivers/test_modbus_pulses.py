@@ -365,3 +365,22 @@ def test_whatever_happens_each_order_is_answered_once_and_none_acts_twice(seed: 
     assert sent <= len(results) - results.count(Result.REFUSED) + world.engine.counters.get("exceptions", 0)
     assert (True, Quality.GOOD) == inputs(world.signals)[-1], f"seed {seed}"
     assert not any(world.module.outputs)
+
+
+def test_nothing_is_switched_on_through_an_adapter_that_began_to_echo() -> None:
+    """Found by wired seed 2: until the module counted as lost, an order was confirmed by its own echo."""
+    world = World().start()
+    world.module.mute = world.line.echo = True
+    world.run(60)
+    order = world.pulse()
+    world.run(200)
+
+    assert Result.REFUSED is world.result(order)
+    assert [] == world.writes()
+
+    world.module.mute = world.line.echo = False
+    world.run(3_000)
+
+    again = world.pulse()
+    world.run(500)
+    assert Result.CONFIRMED is world.result(again)

@@ -124,6 +124,19 @@ def test_on_is_told_at_once_and_off_after_a_dwell() -> None:
     assert [(False, GOOD), (True, GOOD), (False, GOOD)] == bench.inputs("di0")
 
 
+def test_a_contact_that_cleared_in_the_dark_is_not_called_on_again() -> None:
+    """Found by wired seed 10: the fire was out before the device came back, and it was told as burning for its dwell."""
+    bench = Bench()
+    bench.set_input(0, False)
+    bench.world.cut("it")
+    bench.twin.inputs[0] = True
+    bench.world.run(1_000)
+    bench.world.connect("it")
+    bench.world.run(3_000)
+
+    assert [(False, GOOD), (True, GOOD), (True, STALE), (False, GOOD)] == bench.inputs("di0")
+
+
 def test_a_push_that_is_lost_is_healed_by_the_next_reading() -> None:
     """The notification never came; the periodic status says the same."""
     bench = Bench()
