@@ -29,7 +29,7 @@ from gatectl.world.simulation import AUDIT_MS, ROUND_MS, Options, Result, World
 MINUTE_MS: Final = 60_000
 VEHICLES_PER_H: Final = 40.0
 """They come to each entry lane so often: a busy hour."""
-STAY_MS: Final = (3 * MINUTE_MS, 25 * MINUTE_MS)
+STAY_MS: Final = (2 * MINUTE_MS, 15 * MINUTE_MS)
 """Short stays, so that exits are rehearsed too."""
 FILLS: Final = 0.6
 """The share of its spots that a site fills: a small one is left sooner."""
