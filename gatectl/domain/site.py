@@ -32,7 +32,7 @@ from gatectl.domain.lane import (
 )
 from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
 from gatectl.domain.plan import SitePlan
-from gatectl.domain.tariffs import MINUTE_MS, TariffRefused, from_body, to_body
+from gatectl.domain.tariffs import MINUTE_MS, Tariff, TariffRefused, from_body, to_body
 from gatectl.domain.tickets import TicketState
 from gatectl.domain.view import LaneView, lane_of, stay_price
 
@@ -160,8 +160,10 @@ class Site:
         for tariff in self.plan.tariffs:
             body = to_body(tariff)
             known = self.books.tariffs.get(tariff.tariff)
-            if known is None or (known.source == "site-file" and known.body != body):
+            if known is None:
                 self._record(f.TariffApplied(tariff.tariff, tariff.effective_from_ms, body, "site-file"))
+            elif known.source == "site-file" and not _same_tariff(known, tariff):
+                self._record(f.CommandRefused(f"tariff {tariff.tariff}", "site-file", _KEEPS_ITS_PRICES))
 
     def _doubts(self) -> dict[LaneId, Doubt]:
         """The newest unfinished vend of each lane; older ones of the same lane are closed as unknown."""
@@ -247,15 +249,16 @@ class Site:
             self._record(f.OfficeLost(event.why, now.wall_ms))
 
     def _tariff_received(self, event: events.TariffReceived, now: Moment) -> None:
-        known = self.books.tariffs.get(event.tariff)
-        if known is not None and known.body == event.body:
-            return
         try:
             tariff = from_body(event.body)
         except TariffRefused as refused:
             self._record(f.CommandRefused(f"tariff {event.tariff}", event.source, str(refused)[:200]))
             return
-        self._record(f.TariffApplied(tariff.tariff, tariff.effective_from_ms, event.body, event.source))
+        known = self.books.tariffs.get(tariff.tariff)
+        if known is None:
+            self._record(f.TariffApplied(tariff.tariff, tariff.effective_from_ms, event.body, event.source))
+        elif not _same_tariff(known, tariff):
+            self._record(f.CommandRefused(f"tariff {tariff.tariff}", event.source, _KEEPS_ITS_PRICES))
 
     def _office_commanded(self, event: events.OfficeCommanded, now: Moment) -> None:
         if now.mono_ms > event.deadline_mono_ms:
@@ -446,6 +449,13 @@ class Site:
 
     def _stop(self, event: events.StopAsked, now: Moment) -> None:
         self._record(f.SiteStopped(event.reason))
+
+
+_KEEPS_ITS_PRICES: Final = "a version keeps its prices; give others another id"
+
+
+def _same_tariff(known: f.TariffApplied, tariff: Tariff) -> bool:
+    return to_body(from_body(known.body)) == to_body(tariff)
 
 
 def _asked_at(payment: Payment, lane: LaneId) -> bool:

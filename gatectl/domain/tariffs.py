@@ -246,10 +246,10 @@ def chosen(tariffs: Iterable[Tariff], at_ms: int, vehicle_type: str = "", spot_t
     """The tariff in force for a vehicle on a spot.
 
     Of those that hold and fit: one that names spot types before one that names vehicle types before one for all; of equals
-    the one that began last; of two at once the later given. If none holds and fits it is one that has ended, or the first to
-    begin: a clock that has fallen back must not leave a lane without a price. There must be at least one.
+    the one that began last; of two at once the one whose id sorts last. If none holds and fits it is one that has ended, or
+    the first to begin: a clock that has fallen back must not leave a lane without a price. There must be at least one.
     """
-    by_start = sorted(tariffs, key=lambda tariff: tariff.effective_from_ms)  # stable: the later given stays later
+    by_start = sorted(tariffs, key=lambda tariff: (tariff.effective_from_ms, tariff.tariff))
     assert by_start, "a site has at least one tariff"
     begun = [one for one in by_start if one.effective_from_ms <= at_ms and one.fits(vehicle_type, spot_type)]
     fitting = [one for one in begun if one.effective_until_ms is None or at_ms < one.effective_until_ms]

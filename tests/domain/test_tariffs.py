@@ -243,7 +243,7 @@ def test_the_tariff_in_force_is_the_one_that_began_last() -> None:
 
     assert [a, a, a, b] == [chosen([b, a], at_ms) for at_ms in (0, 100, 199, 200)]
     assert c is chosen([a, b, c], 200)
-    assert b is chosen([a, c, b], 200)
+    assert c is chosen([a, c, b], 200)
 
 
 # -- prices ---------------------------------------------------------------------------------------------------------
