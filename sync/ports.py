@@ -51,6 +51,10 @@ class JournalReader(Protocol):
         """
         ...
 
+    def before(self, generation: int) -> Position | None:
+        """The newest record of an older generation; None when the journal has none."""
+        ...
+
 
 class SyncStore(Protocol):
     """Writes of the sync, made by the site's single writer. Each blocks until committed, or raises StoreStopped."""

@@ -11,7 +11,7 @@ Rule 4: every wait has an end. The office may lose what it had while the site is
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from random import Random
 
@@ -20,6 +20,7 @@ import zstandard
 from sync.answers import Failed, Refused, understand, understand_line
 from sync.backoff import Backoff
 from sync.chain import link
+from sync.parting import Search
 from sync.ports import (
     Answer,
     JournalReader,
@@ -102,20 +103,6 @@ class _Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
-    """Where do two histories of one generation part? After `low` at the earliest, after `high` at the latest.
-
-    A fact's id at a place in a generation stands for all that came before it, at either end; so one record a question
-    is enough, and halving finds the place.
-    """
-
-    generation: int
-    low: int
-    high: int
-    probe: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
     first: int
     last: int
@@ -138,7 +125,7 @@ class UploaderMachine:
         self._cursor = Position(0, 0, b"")
         self._not_before_ms = 0
         self._greet_at_ms = 0
-        self._search: _Search | None = None
+        self._search: Search | None = None
         self._open_after, self._open_reason = 0, ""
         self._encoding = "zstd"
         self._limit = self._ceiling = BATCH_RECORDS_MAX
@@ -296,14 +283,12 @@ class UploaderMachine:
         else:
             own = self._journal.head_at(generation, said.seq)
             if own is not None and own.hex() == said.head:
-                self._agreed(Position(generation, said.seq, own))
-                if said.generation < mine.generation:
-                    self._part(said, "office-restored")
-                elif said.verdict == "new-generation":
-                    self._part(said, said.why or "asked")
+                common = Position(generation, said.seq, own)
+                self._search = Search.before(self._journal, common, said) if said.seq == 0 else None
+                if self._search is None:
+                    self._continue(said, common)
                 else:
-                    self._cursor = Position(generation, said.seq, own)
-                    self._phase, self._stopped = _Phase.PUSH, ""
+                    self._phase = _Phase.SEARCH
                 return
             high = min(said.seq, acked.seq) if acked.generation == generation else said.seq
             restored = said.generation < mine.generation
@@ -311,9 +296,20 @@ class UploaderMachine:
             self._part(said, "office-restored" if restored else "behind" if behind else "forked")
         if acked.generation < generation:
             high = 0
-        self._search = _Search(generation, 0, high, high)
+        self._search = Search.up_to(generation, high)
         self._phase = _Phase.SEARCH
         self._narrow()
+
+    def _continue(self, said: Welcome, common: Position) -> None:
+        """The office's newest is in our journal."""
+        self._agreed(common)
+        if said.generation < self._journal.position().generation:
+            self._part(said, "office-restored")
+        elif said.verdict == "new-generation":
+            self._part(said, said.why or "asked")
+        else:
+            self._cursor = common
+            self._phase, self._stopped = _Phase.PUSH, ""
 
     def _agreed(self, common: Position) -> None:
         """Both ends hold the journal up to `common`; what the office held beyond it, it holds no longer."""
@@ -330,26 +326,35 @@ class UploaderMachine:
             self._trouble(said, now_ms)
             return
         self._contact(now_ms)
-        same = said is not None and [said] == self._journal.read(search.generation, search.probe - 1, 1, LINE_BYTES_MAX)
-        low, high = (search.probe, search.high) if same else (search.low, search.probe - 1)
-        self._search = replace(search, low=low, high=high, probe=(low + high + 1) // 2)
+        self._search = search.found(self._journal, said)
         self._narrow()
 
     def _narrow(self) -> None:
         """Ask on, or stop at the last record that both ends have."""
         search = self._search
         assert search is not None
-        if search.low < search.high:
-            return
-        head = self._journal.head_at(search.generation, search.low)
-        acked = self._journal.acked()
-        if (search.generation, search.low) >= (acked.generation, acked.seq):
-            pass  # what we believe the office has, it has
-        elif head is None:
-            self._history_gone = True  # what the office lacks is older than what is kept here: send what there is
-        else:
-            self._agreed(Position(search.generation, search.low, head))
-        self._search, self._phase = None, _Phase.OPEN
+        while search.over:
+            further = search.further(self._journal)
+            if further is None:
+                self._search, self._phase = None, _Phase.OPEN
+                self._parted_at(search)
+                return
+            self._search = search = further
+
+    def _parted_at(self, search: Search) -> None:
+        common, said, acked = search.common(self._journal), search.proving, self._journal.acked()
+        if common is None:
+            # what the office lacks is older than what is kept here: send what there is
+            self._history_gone |= (search.generation, search.low) < (acked.generation, acked.seq)
+        if said is not None:
+            beginning = self._journal.head_at(said.generation, said.seq)
+            proved = common is None or (common.generation, common.seq) == (said.generation, said.seq)
+            if proved and beginning is not None:
+                self._continue(said, Position(said.generation, said.seq, beginning))
+                return
+            self._part(said, "office-restored")
+        if common is not None and (common.generation, common.seq) < (acked.generation, acked.seq):
+            self._agreed(common)
 
     def _part(self, said: Welcome, reason: str) -> None:
         """Ask for a generation above both: one that neither end has ever used."""

@@ -90,6 +90,13 @@ class SyncJournal:
         rows = self._rows("SELECT head FROM journal WHERE generation = ? AND seq = ?", generation, seq)
         return bytes(rows[0][0]) if rows else None
 
+    def before(self, generation: int) -> Position | None:
+        rows = self._rows(
+            "SELECT generation, seq, head FROM journal WHERE generation < ? ORDER BY generation DESC, seq DESC LIMIT 1",
+            generation,
+        )
+        return Position(rows[0][0], rows[0][1], bytes(rows[0][2])) if rows else None
+
     def feed_rows(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
         """Key and body of every row of a kind that the feed holds."""
         return [(key, json.loads(body)) for key, body in self._rows("SELECT key, body FROM feed WHERE kind = ?", kind)]

@@ -80,6 +80,7 @@ class SiteDisk(Protocol):
     def unacknowledged(self) -> int: ...
     def read(self, generation: int, after_seq: int, limit_records: int, limit_bytes: int) -> list[Record]: ...
     def head_at(self, generation: int, seq: int) -> bytes | None: ...
+    def before(self, generation: int) -> Position | None: ...
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None: ...
     def begin_generation(self, generation: int, reason: str) -> None: ...
     def snapshot(self) -> Any:
@@ -238,7 +239,7 @@ class Disk:
 
     def _prune(self) -> None:
         """Acknowledged and folded records, but for the newest KEPT_MAX; at least one stays, to go on from."""
-        acked = self._befores[self._acked.generation] + self._acked.seq
+        acked = self._start(self._acked.generation) + self._acked.seq
         spare = min(acked, self._folded, self._checked) - self._pruned - KEPT_MAX
         if spare > KEPT_MAX:
             del self._rows[:spare]
@@ -256,7 +257,7 @@ class Disk:
     def unacknowledged(self) -> int:
         """How many records the office has not acknowledged, whatever their generation."""
         acked, tip = self._acked, self._tip
-        return self._befores[tip.generation] + tip.seq - self._befores[acked.generation] - acked.seq
+        return self._befores[tip.generation] + tip.seq - self._start(acked.generation) - acked.seq
 
     def read(self, generation: int, after_seq: int, limit_records: int, limit_bytes: int) -> list[Record]:
         if generation not in self._befores:
@@ -280,6 +281,16 @@ class Disk:
         row = self._rows[at - 1] if generation in self._befores and 0 < at <= len(self._rows) else None
         return row.head if row is not None and row.generation == generation else None
 
+    def before(self, generation: int) -> Position | None:
+        at = self._start(generation) - self._pruned
+        row = self._rows[at - 1] if 0 < at <= len(self._rows) else None
+        return None if row is None else Position(row.generation, row.record.seq, row.head)
+
+    def _start(self, generation: int) -> int:
+        """How many rows were ever written before the first of a generation, or of the next one that there is."""
+        later = [at for known, at in self._befores.items() if known >= generation]
+        return min(later, default=self._befores[self._tip.generation] + self._tip.seq)
+
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
         assert head == self.head_at(generation, seq), "an acknowledgement of another journal"
         if Position(generation, seq, head) == self._acked:
@@ -292,7 +303,7 @@ class Disk:
         """Everything that is not acknowledged gets a place in `generation`, in order, with its old ids and bytes."""
         assert generation > self._tip.generation, f"generation {generation} after {self._tip.generation}"
         self._refuse()
-        before = self._befores[self._acked.generation] + self._acked.seq
+        before = self._start(self._acked.generation) + self._acked.seq
         kept = before - self._pruned
         head = chain.genesis(self.plan.site, generation)
         moved = self._rows[kept:]

@@ -260,6 +260,10 @@ class StoreDisk:
         with self._seeing() as reader:
             return reader.head_at(generation, seq)
 
+    def before(self, generation: int) -> Position | None:
+        with self._seeing() as reader:
+            return reader.before(generation)
+
     # -- backups -----------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> tuple[Platter, int]:

@@ -127,6 +127,13 @@ class Journal:
             return genesis(self.site, generation)
         return rows[seq - 1][1] if seq <= len(rows) else None
 
+    def before(self, generation: int) -> Position | None:
+        older = [found for found in sorted(self.rows) if found < generation and self.rows[found]]
+        if not older:
+            return None
+        rows = self.rows[older[-1]]
+        return Position(older[-1], len(rows), rows[-1][1])
+
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None:
         assert head == self.head_at(generation, seq)
         self.acked_at = Position(generation, seq, head)
