@@ -19,6 +19,7 @@ from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
+from gatectl.world.histories import Histories
 from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.road import TROUBLES, Road
 from gatectl.world.wires import LATE_MS_MAX, Wires, tell_the_truth
@@ -41,6 +42,7 @@ class Faults:
     desk: Desk
     cut: Callable[[], None]
     boot: Callable[[], None]
+    histories: Histories
     rng: Random
     n: int = 0
     """Which fault of the run this is."""
@@ -300,6 +302,23 @@ class Faults:
         yield self.minutes(1, 180)
         self.road.trouble = ""
 
+    # -- the two ends' pasts ------------------------------------------------------------------------------------------------
+
+    def site_restored(self, lane: LaneDevices) -> Mending:
+        yield from self.histories.restore_site(self.rng, both=False)
+
+    def both_restored(self, lane: LaneDevices) -> Mending:
+        yield from self.histories.restore_site(self.rng, both=True)
+
+    def site_cloned(self, lane: LaneDevices) -> Mending:
+        yield from self.histories.clone_site(self.rng)
+
+    def office_restored(self, lane: LaneDevices) -> Mending:
+        yield from self.histories.restore_office(self.rng)
+
+    def office_of_another_version(self, lane: LaneDevices) -> Mending:
+        yield from self.histories.skew(self.rng)
+
 
 FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "loop": Faults.loop_lies,
@@ -333,8 +352,16 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "disk-error": Faults.disk_errs,
     "disk-read-only": Faults.disk_is_read_only,
     "office": Faults.office_is_away,
+    "restore-site": Faults.site_restored,
+    "restore-both": Faults.both_restored,
+    "clone-site": Faults.site_cloned,
+    "office-rollback": Faults.office_restored,
+    "skew": Faults.office_of_another_version,
 }
-SITE_WIDE: Final = frozenset({"fire", "power", "clock", "disk", "disk-full", "disk-error", "disk-read-only", "office"})
+PASTS: Final = frozenset({"restore-site", "restore-both", "clone-site", "office-rollback", "skew"})
+SITE_WIDE: Final = (
+    frozenset({"fire", "power", "clock", "disk", "disk-full", "disk-error", "disk-read-only", "office"}) | PASTS
+)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ Each promise is a small function with its name; what it finds broken it says by 
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from gatectl.domain import facts as f
@@ -14,6 +15,9 @@ from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQual
 
 VENDS_KEPT_MAX: Final = 4_000
 PAYMENTS_KEPT_MAX: Final = 200_000
+NUMBERS_KEPT_MAX: Final = 50_000
+_KEPT: Final = frozenset({"struck", "kinds", "forgotten"})
+"""What a restore of the disk does not take back."""
 
 
 class Broken(AssertionError):
@@ -55,6 +59,27 @@ class Ledger:
     taken_minor: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     """How often each kind of fact, and each irregularity, fault and void reason, was seen."""
+    recent: dict[TicketNumber, None] = field(default_factory=dict)
+    """The newest tickets, issued or learned."""
+    forgotten: set[TicketNumber] = field(default_factory=set)
+    """Tickets of a past that the disk does not have any more: each may be learned once."""
+
+    def copy(self) -> "Ledger":
+        """As it is now, to go back to."""
+        parts = {part.name: deepcopy(getattr(self, part.name)) for part in fields(self) if part.name != "struck"}
+        return Ledger(self.struck, **parts)
+
+    def go_back_to(self, backup: "Ledger") -> None:
+        """The disk was replaced by a backup of that moment: what was written since, the site cannot know."""
+        self.forgotten |= self.recent.keys() - backup.recent.keys()
+        for part in fields(self):
+            if part.name not in _KEPT:
+                setattr(self, part.name, deepcopy(getattr(backup, part.name)))
+
+    def known(self, ticket: TicketNumber) -> None:
+        self.recent[ticket] = None
+        if len(self.recent) > NUMBERS_KEPT_MAX:
+            del self.recent[next(iter(self.recent))]
 
     def saw(self, what: str) -> None:
         self.kinds[what] = self.kinds.get(what, 0) + 1
@@ -104,10 +129,15 @@ def _issued(ledger: Ledger, fact: f.TicketIssued) -> None:
         ledger.spots[fact.spot] = fact.ticket
     ledger.tickets[fact.ticket] = "issued"
     ledger.places[fact.ticket] = (fact.area, fact.spot)
+    ledger.known(fact.ticket)
 
 
 def _learned(ledger: Ledger, fact: f.TicketLearned) -> None:
-    raise Broken("a ticket of this disk is known to it", fact.ticket)
+    hold(fact.ticket in ledger.forgotten, "a ticket of this disk is known to it", fact.ticket)
+    ledger.forgotten.discard(fact.ticket)
+    ledger.tickets[fact.ticket] = "inside"
+    ledger.places[fact.ticket] = (fact.area, None)
+    ledger.known(fact.ticket)
 
 
 def _voided(ledger: Ledger, fact: f.TicketVoided) -> None:

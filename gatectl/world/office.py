@@ -67,6 +67,8 @@ class Backup:
     """The office at one moment, as far as rows that were added since do not tell."""
 
     rows: int
+    last: bytes
+    """Head of the newest row: a later past may have as many rows."""
     generation: int
     begun: tuple[tuple[int, int], ...]
     installation: str
@@ -97,6 +99,8 @@ class Office:
     enrolments: int = 1
     batches: int = 0
     restores: int = 0
+    closed: bool = False
+    """Its people are at work on it: every question is sent away."""
     observed: Callable[[Request | str, Answer | None], None] = lambda _request, _answer: None
     """Sees each question with its answer, and each deed of the office's people by its name."""
 
@@ -109,14 +113,28 @@ class Office:
         self.observed("enrol", None)
         return self.installation, self.generation
 
+    def upgrade(self) -> None:
+        """As new as the site again: what it did not know it reads now."""
+        self.age = ""
+        self.rows = [row._replace(fate="projected") if row.fate == "unknown" else row for row in self.rows]
+        self.fates["projected"] += self.fates.pop("unknown", 0)
+
     def backup(self) -> Backup:
         self.observed("backup", None)
-        return Backup(self.received, self.generation, tuple(self.begun.items()), self.installation)
+        last = self.rows[-1].head if self.rows else b""
+        return Backup(self.received, last, self.generation, tuple(self.begun.items()), self.installation)
+
+    def has(self, backup: Backup) -> bool:
+        """Whether that is a past of this office still, and remembered."""
+        kept = backup.rows - self.dropped
+        if kept <= 0:
+            return backup.rows == self.dropped == 0
+        return kept <= len(self.rows) and self.rows[kept - 1].head == backup.last
 
     def restore(self, backup: Backup) -> None:
         """What came since is gone."""
+        assert self.has(backup), "a backup of another past"
         self.observed("restore", None)
-        assert backup.rows >= self.dropped, "a backup of rows that are forgotten"
         self.restores += 1
         keep = backup.rows - self.dropped
         for row in self.rows[keep:]:
@@ -158,6 +176,8 @@ class Office:
 
     def ask(self, request: Request) -> Answer:
         """As if the request came over a perfect wire."""
+        if self.closed:
+            return _problem(503, {"type": f"{PROBLEMS}unavailable"})
         answer = self._answer(request)
         self.observed(request, answer)
         return answer

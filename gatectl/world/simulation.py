@@ -24,7 +24,9 @@ from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
 from gatectl.world.disk import Disk, SiteDisk
+from gatectl.world.ends import both_ends_agree
 from gatectl.world.faults import FAULTS, Faults, Weather
+from gatectl.world.histories import Histories
 from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel, Process
 from gatectl.world.ledger import Broken, Ledger, hold
@@ -173,6 +175,17 @@ class World:
             demand.drawn(options.seed, len(plan.spots), (options.lanes + 1) // 2, options.demand),
             options.drivers_chosen,
         )
+        self.histories = Histories(
+            kernel,
+            options.seed,
+            self.daemon,
+            self.ledger,
+            self.uplink,
+            self.desk,
+            self.terminals,
+            self.cut,
+            self.boot,
+        )
         reach = Faults(
             kernel,
             list(self.devices.values()),
@@ -182,6 +195,7 @@ class World:
             self.desk,
             self.cut,
             self.boot,
+            self.histories,
             self._rng("faults"),
         )
         self.weather = Weather(reach, options.seed, options.faults_per_hour, options.kinds, options.faults_chosen)
@@ -264,7 +278,8 @@ class World:
         looked = Counter(
             {"closing overtaken by a vehicle": self.inspector.overtaken, "told that it is full": self.inspector.full}
         )
-        return self.ledger.kinds | self.motorists.counts | self.weather.counts | dict(+looked)
+        histories = dict(self.histories.happened)
+        return self.ledger.kinds | self.motorists.counts | self.weather.counts | histories | dict(+looked)
 
     def _live(self) -> None:
         self.begin()
@@ -282,6 +297,8 @@ class World:
     def processes(self) -> Iterator[Process]:
         """Whatever goes on as long as the run lasts."""
         yield self.motorists.arrivals()
+        yield self.histories.keep_backups()
+        yield self.histories.people()
         yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)
         if self.options.faults_per_hour:
             yield self.weather.run()
@@ -301,6 +318,7 @@ class World:
         self.go_on(2 * HOUR_MS)
         liveness.every_lane_serves_again(self)
         liveness.the_office_has_everything(self)
+        both_ends_agree(self.histories)
         liveness.all_money_is_on_record(self)
         if not self.weather.counts:
             liveness.the_count_is_the_truth(self)
@@ -308,7 +326,8 @@ class World:
     # -- power ---------------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        self.daemon.boot()
+        if self.daemon.site is None:
+            self.daemon.boot()
 
     def _started(self) -> None:
         assert self.daemon.site is not None

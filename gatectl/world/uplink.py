@@ -109,6 +109,11 @@ class Uplink:
         return self.disk.unacknowledged
 
     @property
+    def rewound(self) -> int:
+        """As `rewinds`, this life included."""
+        return self.rewinds + (0 if self.machine is None else self.machine.rewinds)
+
+    @property
     def stopped(self) -> str:
         """The name of the state that waits for a person, if it does."""
         return "" if self.machine is None else self.machine.status(self.kernel.now_ms).reason
