@@ -225,9 +225,14 @@ def link_doubles(world: Faults, lane: LaneDevices) -> Mending:
 
 
 def retained(world: Faults, lane: LaneDevices) -> Mending:
-    """The broker has kept what devices said at some other time, and hands it to everybody who connects."""
+    """The broker has kept what devices said at some other time, and hands it to the daemon whenever it connects.
+
+    Commands are not among it: one that is kept moves a relay at every reconnect, and that is why ours never are.
+    """
     broker = _broker(lane)
-    kept = {topic: payload for topic, payload in broker.last.items() if topic not in broker.retained}
+    ours = next((end for end in broker.ends if end.name == DAEMON), None)
+    said = {topic: payload for topic, payload in broker.last.items() if ours is not None and ours.asked_for(topic)}
+    kept = {topic: payload for topic, payload in said.items() if topic not in broker.retained}
     for topic, payload in kept.items():
         broker.retained[topic] = payload.replace(b'"state":true', b'"state":false')
     for end in list(broker.ends):

@@ -36,7 +36,8 @@ class Weak:
     slow_ms: int = 0
     """Messages come so much later, at most, in order."""
     double: float = 0.0
-    """The share of messages that come twice."""
+    """The share of messages from devices that come twice. Commands do not: at QoS 0 no broker repeats one, and a relay that is
+    told twice moves twice, whoever told it."""
 
 
 class Broker:
@@ -238,7 +239,7 @@ class MqttEnd:
         if self.weak.frozen:
             connection = self._connection
             self._host.kernel.after(UNACKED_MS_MAX, lambda: self._unacked(connection))
-        for _ in range(1 + (self._rng.random() < self.weak.double)):
+        for _ in range(self._times(from_device=self._will is not None)):
             self._pass("out", lambda: self._broker.publish(message))
 
     def _unacked(self, connection: int) -> None:
@@ -247,17 +248,21 @@ class MqttEnd:
 
     def deliver(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """From the broker, if this end is connected and has asked for it."""
-        if not self._connected or not self._asked_for(topic):
+        if not self._connected or not self.asked_for(topic):
             return
 
         def arrive() -> None:
             self._core.arrived(topic, payload, retained, self._host.mono_ms())
             self.turn()
 
-        for _ in range(1 + (self._rng.random() < self.weak.double)):
+        for _ in range(self._times(from_device=self._will is None)):
             self._pass("in", arrive)
 
-    def _asked_for(self, topic: str) -> bool:
+    def _times(self, *, from_device: bool) -> int:
+        return 1 + (from_device and self._rng.random() < self.weak.double)
+
+    def asked_for(self, topic: str) -> bool:
+        """Whether this end subscribes to a topic."""
         if topic not in self._wants:
             self._wants[topic] = any(matches(wanted, topic) for wanted, _ in self._core.filters)
         return self._wants[topic]
