@@ -6,6 +6,7 @@ Every part has its place for as long as the terminal keeps its size: nothing jum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from textwrap import wrap
 from typing import Any, Final
 
 from gatectl.cli.screen import Line, fit, width_of
@@ -52,7 +53,7 @@ def frame(head: Head, sight: Sight, told: Sequence[Told], width: int, height: in
         *top,
         ("", ""),
         (f"NEEDS A PERSON{_many(len(sight.problems))}", "bold"),
-        *_filled(_problems(sight.problems, needs), needs),
+        *_filled(_problems(sight.problems, needs, width), needs),
         (f"BROKEN BY THIS REHEARSAL{_many(len(sight.running))}", "bold"),
         *_filled(_running(sight, running), running),
         ("EVENTS", "bold"),
@@ -148,15 +149,22 @@ def _doubt(area: Mapping[str, Any]) -> str:
     return "" if area["quality"] == "live" else f" ({area['quality']})"
 
 
-def _problems(problems: Sequence[Mapping[str, str]], rows: int) -> list[Line]:
-    """Two lines each, in the words of `gatectl status`: what is wrong, what to do."""
+def _problems(problems: Sequence[Mapping[str, str]], rows: int, width: int) -> list[Line]:
+    """What is wrong and what to do, in the words of `gatectl status`; of those for which there is no room, how many."""
     lines: list[Line] = []
-    for row in problems:
-        lines += [(f"! {row['code']:<9} {row['sentence']}", "red"), (f"  {'do:':<9} {row['action']}", "")]
-    if len(lines) > rows:
-        left = len(problems) - (rows - 1) // 2
-        lines = [*lines[: (rows - 1) // 2 * 2], (f"  and {left} more", "yellow")]
+    for n, row in enumerate(problems):
+        mine = [*_wrapped(f"! {row['code']:<9} ", row["sentence"], width, "red")]
+        mine += _wrapped(f"  {'do:':<9} ", row["action"], width, "")
+        room = rows - len(lines) - (n + 1 < len(problems))
+        if len(mine) > room and n:
+            return [*lines, (f"  and {len(problems) - n} more", "yellow")]
+        lines += mine[: max(1, room)]
     return lines
+
+
+def _wrapped(head: str, text: str, width: int, style: str) -> list[Line]:
+    found = wrap(text, max(10, width - len(head))) or [""]
+    return [(f"{head if n == 0 else ' ' * len(head)}{part}", style) for n, part in enumerate(found)]
 
 
 def _running(sight: Sight, rows: int) -> list[Line]:

@@ -23,6 +23,7 @@ from rehearsal_sites import Shape, site_file
 from gatectl.cli import rehearse_view as view
 from gatectl.cli.main import app
 from gatectl.cli.screen import fit, width_of
+from gatectl.domain.codes import code_of
 from gatectl.runtime.site_check import load_checked
 from gatectl.world.named import CHOICES, described, fitting, names
 from gatectl.world.rehearsal import Rehearsal
@@ -243,6 +244,16 @@ def test_a_frame_says_what_is_known_and_what_is_true() -> None:
     assert any(line.startswith("!IN-1") for line in lines)
     assert "! E-PRN-02  IN-1: Ticket paper is out.\n  do:       Put in a new roll; the lane goes on by itself." in text
     assert "  loop (closing stuck) at OUT-1: " in text
+
+
+def test_what_to_do_is_never_cut() -> None:
+    """The machine is off: the way to start it again is longer than a line of 80 columns, and is all there."""
+    world = rehearsal(ESCPOS)
+    head = view.Head(world.plan.site, world.plan.name, world.plan.zone, 60, 20, paused=False)
+    text = " ".join(text for text, _ in view.frame(head, world.sight(), (), 80, 24))
+
+    assert " ".join(code_of("E-CON-01").action.split()) in " ".join(text.split())
+    assert "!IN-1    off" in text
 
 
 def test_words_of_any_script_fit() -> None:
