@@ -19,7 +19,7 @@ SITE: Final = SiteId("sim-01")
 AREA: Final = AreaId("main")
 LANES_MAX: Final = 100
 _TARIFF: Final = {
-    "id": "sim-2026",
+    "id": "base-2026",
     "effective_from": datetime(2026, 1, 1, tzinfo=UTC),
     "kind": "hourly",
     "base_minor": 50,
@@ -30,6 +30,45 @@ _TARIFF: Final = {
     "exit_grace_minutes": 15,
     "lost_ticket_minor": 2_500,
 }
+_BANDS: Final = {
+    "id": "bands-2026",
+    "effective_from": datetime(2026, 1, 2, tzinfo=UTC),
+    "kind": "bands",
+    "entry_grace_minutes": 5,
+    "lost_ticket_minor": 2_500,
+    "daily_caps_minor": [2_000, 1_200],
+    "day_begins": "05:00",
+    "bands": [
+        {"name": "Night", "from": "19:30", "until": "06:30", "per_step_minor": 80, "cap_minor": 500},
+        {"name": "Weekend", "days": ["sat", "sun"], "flat_minor": 600},
+        {
+            "name": "Day",
+            "steps": [{"up_to_minutes": 30, "price_minor": 150}],
+            "per_step_minor": 110,
+            "step_minutes": 20,
+        },
+    ],
+    "specials": [{"name": "Early bird", "from": "06:00", "until": "09:00", "leave_by": "18:30", "price_minor": 900}],
+    "demand": {
+        "levels": [{"from_percent": share, "percent": percent} for share, percent in ((0, 90), (40, 100), (75, 150))],
+        "most_added_minor": 400,
+    },
+}
+_LARGE: Final = {
+    "id": "large-2026",
+    "effective_from": datetime(2026, 1, 1, tzinfo=UTC),
+    "kind": "bands",
+    "lost_ticket_minor": 3_000,
+    "spot_types": ["LARGE"],
+    "bands": [
+        {
+            "steps": [{"up_to_minutes": 60, "price_minor": 400}, {"up_to_minutes": 720, "price_minor": 1_500}],
+            "again": True,
+        }
+    ],
+}
+_TARIFFS: Final = ((_TARIFF,), (_TARIFF, _BANDS), (_TARIFF, _LARGE), (_TARIFF, _BANDS, _LARGE))
+"""Price lists; a seed has one of them."""
 
 
 def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
@@ -43,7 +82,7 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         areas=(AREA,),
         spots=tuple(Spot(SpotId(f"A-{n:04d}"), AREA, n // 100, "COMPACT" if n % 4 else "LARGE") for n in range(spots)),
         lanes=tuple(_lane(number, rng) for number in range(lanes)),
-        tariffs=(parse(_TARIFF),),
+        tariffs=tuple(parse(table) for table in stream("tariffs", seed).choice(_TARIFFS)),
         keyring=Keyring(1, {1: rng.randbytes(32)}),
         compatible=COMPATIBLE,
         config_digest=f"seed-{seed}",
@@ -70,7 +109,7 @@ def _lane(number: int, rng: Random) -> LanePlan:
             LaneKind.EXIT,
             layout,
             AREA,
-            has_printer=False,
+            has_printer=pair == 0 or rng.random() < 0.5,  # of receipts
             has_reader=True,
             has_terminal=terminal,
             has_close=has_close,
