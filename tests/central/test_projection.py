@@ -91,6 +91,16 @@ def test_a_lost_ticket_hands_its_money_to_its_replacement(site, engine) -> None:
     assert digest(reversed(rows_told)) == totals.digest
 
 
+def test_demand_stays_with_the_stay(site, engine) -> None:
+    """What was fixed at entry, with the counts that justify it; the replacement of a lost ticket has it too."""
+    full = replace(issued(1), demand_percent=150, demand_taken=91, demand_spots=100)
+    told(site, full, entered(1), issued(2), issued(3))
+    told(site, f.TicketLostDeclared(T1, issued(2).ticket, "mia", "found by plate"))
+
+    fixed = [[ticket(engine, n)[f"demand_{what}"] for what in ("percent", "taken", "spots")] for n in (1, 2, 3)]
+    assert [[150, 91, 100], [150, 91, 100], [100, None, None]] == fixed
+
+
 def test_money_follows_payment_refund_and_failure(site, engine) -> None:
     started = f.PaymentStarted(PaymentId("c1"), T1, "CREDIT_CARD", 450, "EUR", "OUT-1")
     told(site, issued(1), entered(1), started, replace(paid(1), payment=PaymentId("c1"), method="CREDIT_CARD"))

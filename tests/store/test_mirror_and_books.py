@@ -7,6 +7,7 @@ have the same rows.
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from gatectl.domain.lane import (
     TicketRetracted,
 )
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.tariffs import parse
 from gatectl.domain.tickets import CROCKFORD
 from gatectl.store import journal
 from gatectl.store.database import open_database, transaction
@@ -58,10 +60,20 @@ def of_a_lost_disk(plan: SitePlan, counter: int) -> str:
     return tickets.sign(plan.keyring, plan.site, counter=counter, tag="D1SK", issued_s=issued_s, vehicle_type="CAR")
 
 
+BY_DEMAND = {
+    "id": "by-demand",
+    "effective_from": datetime(2026, 1, 2, tzinfo=UTC),
+    "kind": "bands",
+    "lost_ticket_minor": 2_000,
+    "bands": [{"per_step_minor": 300}],
+    "demand": {"levels": [{"from_percent": 0, "percent": 100}, {"from_percent": 30, "percent": 150}]},
+}
+
+
 def plan_with_terminal(spots: int = 4) -> SitePlan:
     plan = site_plan(spots)
     lanes = tuple(replace(lane, has_terminal=lane.lane == OUT) for lane in plan.lanes)
-    return replace(plan, lanes=lanes)
+    return replace(plan, lanes=lanes, tariffs=(*plan.tariffs, parse(BY_DEMAND)))
 
 
 class Life:
