@@ -142,6 +142,9 @@ class CableSite:
             if device is not None:
                 points[role] = (device, "")
                 _BUILD[role](self, lane, device)
+        assert lane.io is not None
+        for name in input_roles(plan):
+            lane.io.set(name, False)
         lane.cables.broker = self.broker
         self.wires[plan.lane] = LaneWires(plan.lane, points, PULSE_MS)
 
