@@ -149,6 +149,13 @@ class World:
             lambda up, why: self.daemon.post(OfficeWent(up, why)),
             failed=self.daemon.fail,
         )
+        self.broken = ""
+        self._furnish(kernel, plan)
+        self._spoil(kernel)
+
+    def _furnish(self, kernel: Kernel, plan: SitePlan) -> None:
+        """Devices, and people who come to them."""
+        options = self.options
         site = Site(
             kernel,
             self._rng("devices"),
@@ -175,6 +182,13 @@ class World:
             demand.drawn(options.seed, len(plan.spots), (options.lanes + 1) // 2, options.demand),
             options.drivers_chosen,
         )
+
+    def _spoil(self, kernel: Kernel) -> None:
+        """Whatever can go wrong."""
+        options = self.options
+
+    def _make_what_breaks(self) -> None:
+        kernel, options = self.kernel, self.options
         self.histories = Histories(
             kernel,
             options.seed,
@@ -199,7 +213,6 @@ class World:
             self._rng("faults"),
         )
         self.weather = Weather(reach, options.seed, options.faults_per_hour, options.kinds, options.faults_chosen)
-        self.broken = ""
 
     def _disk(self) -> SiteDisk:
         if self.options.disk == "store":
