@@ -24,6 +24,8 @@ from central.db.migrate import current, migrate, newest
 from central.db.projection import rebuild as rebuild_site
 from central.db.refusal import Refused
 from central.embedded import EmbeddedError, EmbeddedServer
+from gatectl.domain.tariff_reading import TariffRefused
+from gatectl.domain.tariffs import from_body
 from sync.records import Malformed, plain
 
 PROVE_SCHEMA: Final = "gatectl.prove/1"
@@ -341,7 +343,7 @@ def tariff() -> None:
 )
 @click.pass_obj
 def tariff_put(place: _Place, name_of_site: str, file: Path, from_: datetime | None) -> None:
-    """Send a tariff to a site: a JSON object with `id` and `effective_from_ms`, amounts in whole minor units."""
+    """Send a tariff to a site: a JSON object as in docs/tariffs.md, times in milliseconds. A known `id` keeps its prices."""
     if file.stat().st_size > TARIFF_BYTES_MAX:
         raise click.ClickException(f"{file}: more than {TARIFF_BYTES_MAX} bytes")
     try:
@@ -350,11 +352,13 @@ def tariff_put(place: _Place, name_of_site: str, file: Path, from_: datetime | N
         raise click.ClickException(f"{file}: {error}") from error
     if from_ is not None:
         body["effective_from_ms"] = int(from_.replace(tzinfo=UTC).timestamp()) * 1000
-    key = body.get("id")
-    if not isinstance(key, str) or not key:
-        raise click.ClickException(f"{file}: `id`, the version's name, is missing")
-    if type(body.get("effective_from_ms")) is not int:
+    elif "effective_from_ms" not in body:
         raise click.ClickException(f"{file}: `effective_from_ms` is missing; write it there or give --from")
+    try:
+        key = from_body(json.dumps(body)).tariff
+    except TariffRefused as refused:
+        told = [f"{fault.key}: {fault.what} ({fault.hint})" for fault in refused.faults]
+        raise click.ClickException("\n".join([f"{file}: a site would refuse it", *told])) from refused
     with place.connection() as connection:
         seq = feed.put(connection, name_of_site, "tariff", key, body)
     _say({"schema": "gatectl-central.tariff/1", "site": name_of_site, "tariff": key, "feed_seq": seq})

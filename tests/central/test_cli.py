@@ -144,7 +144,7 @@ def test_prove_says_when_something_is_parked(run, site) -> None:
 
 def test_a_tariff_reaches_the_site(run, site, engine, tmp_path) -> None:
     file = tmp_path / "day.json"
-    file.write_text('{"id": "day-2027", "kind": "flat", "price_minor": 500}')
+    file.write_text('{"id": "day-2027", "kind": "flat", "base_minor": 500, "lost_ticket_minor": 900}')
     assert "effective_from_ms" in run("tariff", "put", "north", str(file), code=1).stderr
     made = said(run("tariff", "put", "north", str(file), "--from", "2027-01-01T00:00:00Z"))
     row = feed.poll(engine, "north", 1, 0).rows[0]
@@ -154,7 +154,8 @@ def test_a_tariff_reaches_the_site(run, site, engine, tmp_path) -> None:
     assert {
         "id": "day-2027",
         "kind": "flat",
-        "price_minor": 500,
+        "base_minor": 500,
+        "lost_ticket_minor": 900,
         "effective_from_ms": 1_798_761_600_000,
     } == row.body
 
@@ -166,6 +167,17 @@ def test_a_tariff_file_that_is_none_is_refused(run, site, tmp_path, content) -> 
     file.write_text(content)
 
     assert str(file) in run("tariff", "put", "north", str(file), code=1).stderr
+
+
+def test_a_tariff_that_a_site_would_refuse_is_refused_here(run, site, engine, tmp_path) -> None:
+    """Every fault with its place and its cure; nothing is sent."""
+    file = tmp_path / "bands.json"
+    file.write_text('{"id":"b","effective_from_ms":0,"kind":"bands","lost_ticket_minor":1,"bands":[{"flat_mino":5}]}')
+
+    told = run("tariff", "put", "north", str(file), code=1).stderr
+
+    assert "bands[0].flat_mino: is not a key of a band (did you mean flat_minor?)" in told
+    assert () == tuple(feed.poll(engine, "north", 1, 0).rows)
 
 
 def test_a_command_waits_for_the_site(run, site, engine) -> None:
