@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
+from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
 from gatectl.domain.business import registry as business
 from gatectl.domain.business.rule import TURN_MS, Context, No
@@ -32,9 +33,10 @@ from gatectl.domain.lane import (
 )
 from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.pricing import stay_price
 from gatectl.domain.tariffs import MINUTE_MS, Tariff, TariffRefused, from_body, to_body
 from gatectl.domain.tickets import TicketState
-from gatectl.domain.view import LaneView, lane_of, stay_price
+from gatectl.domain.view import LaneView, lane_of
 
 CLOCK_STEP_MS_MAX: Final = 2_000
 """A wall clock that moves more than this against the monotonic clock has stepped."""
@@ -134,7 +136,7 @@ class Site:
 
     def _context(self) -> Context:
         assert self._now is not None, "a site is started before it decides"
-        return Context(self.plan, self.books, self.boot, self._now)
+        return business.context(self.plan, self.books, self.boot, self._now)
 
     def _batch(self) -> Batch:
         batch = Batch(tuple(self._facts), tuple(self._effects))
@@ -217,7 +219,7 @@ class Site:
             (
                 payment.payment,
                 replace(
-                    stay_price(self.plan, self.books, self.books.stays[payment.ticket], now),
+                    stay_price(self._context(), self.books.stays[payment.ticket]),
                     due_minor=payment.amount_minor,
                 ),
             )
@@ -295,14 +297,14 @@ class Site:
         earlier = self.books.payments.get(event.payment)
         if earlier is not None and earlier.taken is not None:
             refusal = same_request(earlier.taken, asked)
-            self._effects.append(_answer(event.request, refusal, earlier.taken))
+            self._effects.append(answer(event.request, refusal, earlier.taken))
             return
         taken = self._cash_taken(event, now)
         if isinstance(taken, PaymentRefusal):
             self._effects.append(Reply(event.request, taken.code, taken.why))
             return
         self._record(taken)
-        self._effects.append(_answer(event.request, None, taken))
+        self._effects.append(answer(event.request, None, taken))
         self._tell_its_lane(event.ticket, now)
 
     def _tell_its_lane(self, ticket: TicketNumber, now: Moment) -> None:
@@ -325,7 +327,7 @@ class Site:
             return PaymentRefusal(
                 "E-TIME-01", f"{event.ticket} was issued by a clock that was not set; replace it as lost"
             )
-        price = stay_price(self.plan, self.books, stay, now)
+        price = stay_price(self._context(), stay)
         amount = price.due_minor if event.amount_minor is None else event.amount_minor
         if amount > price.due_minor:
             return PaymentRefusal("E-PAY-05", f"{amount} is more than the {price.due_minor} minor units that are due")
@@ -461,29 +463,6 @@ def _same_tariff(known: f.TariffApplied, tariff: Tariff) -> bool:
 def _asked_at(payment: Payment, lane: LaneId) -> bool:
     """Whether this lane's terminal was asked for it: the key says so (LaneView.next_payment). Lane ids may hold dashes."""
     return payment.payment.rpartition("-")[0] == f"{payment.ticket}-{lane}"
-
-
-def _answer(request: RequestId, refusal: PaymentRefusal | None, taken: f.PaymentTaken) -> Reply:
-    if refusal is not None:
-        return Reply(request, refusal.code, refusal.why)
-    return Reply(request, "", "paid", told_payment(taken))
-
-
-def told_payment(taken: f.PaymentTaken) -> dict[str, object]:
-    """A payment as the control API tells it."""
-    return {
-        "payment": taken.payment,
-        "ticket": taken.ticket,
-        "method": taken.method,
-        "amount_minor": taken.amount_minor,
-        "tendered_minor": taken.tendered_minor,
-        "change_minor": taken.change_minor,
-        "currency": taken.currency,
-        "lines": [[line.text, line.amount_minor] for line in taken.lines],
-        "series": taken.series,
-        "receipt": taken.receipt,
-        "paid_ms": taken.paid_ms,
-    }
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {

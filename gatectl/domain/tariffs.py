@@ -16,7 +16,7 @@ Rule 8: a key that this version does not know refuses the tariff: a price rule c
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
@@ -282,24 +282,26 @@ def charge(
 def due(
     tariff: Tariff,
     charged: Charge,
-    entered_ms: int,
     now_ms: int,
     paid_minor: int,
     last_paid_ms: int | None,
-    zone: tzinfo,
-    currency: str,
-    fixed: Fixed | None = None,
+    charged_at: Callable[[int], Charge],
 ) -> int:
     """What is still to pay of `charged`, the charge until `now_ms`. Never negative: an overpayment is not given back.
+
+    `charged_at` tells the charge as it was at an earlier moment.
 
     `paid_minor` is all that was paid less what was refunded, `last_paid_ms` when the last payment was made. If that
     settled the stay as it was then, nothing is due until the exit grace is over; after it the stay costs its whole
     time, less what was paid. A payment that left something open begins no grace.
     """
-    if last_paid_ms is not None and now_ms - last_paid_ms <= tariff.exit_grace_minutes * MINUTE_MS:
-        then = charge(tariff, entered_ms, last_paid_ms, zone, currency, fixed)
-        if then.total_minor <= paid_minor:
-            return 0
+    grace_ms = tariff.exit_grace_minutes * MINUTE_MS
+    if (
+        last_paid_ms is not None
+        and now_ms - last_paid_ms <= grace_ms
+        and charged_at(last_paid_ms).total_minor <= paid_minor
+    ):
+        return 0
     return max(0, charged.total_minor - paid_minor)
 
 

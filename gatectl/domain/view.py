@@ -1,20 +1,19 @@
 """The site as one lane sees it, at one moment: offers, verdicts on codes, prices, the next ids. Asking changes nothing."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final
 
 from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
-from gatectl.domain.facts import Line, TicketLearned
+from gatectl.domain.business import registry as business
+from gatectl.domain.business.rule import Context
+from gatectl.domain.facts import TicketLearned
 from gatectl.domain.ids import Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.lane import LanePlan, Price, Quote, Refusal, TicketOffer
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.pricing import stay_price, tariff_at
 from gatectl.domain.tariff_demand import Fixed
 from gatectl.domain.tickets import TicketState
 
-TARIFFS_PARSED_MAX: Final = 256
-"""Tariff versions whose bodies are kept parsed; a price must not parse them again."""
 _WHY_ENDED = {
     TicketState.VOID: Refusal("E-TKT-05", "Ticket void. Please call."),
     TicketState.EXITED: Refusal("E-TKT-04", "Ticket already used. Please call."),
@@ -33,6 +32,10 @@ class LaneView:
     now: Moment
     plan: LanePlan
     learned: dict[TicketNumber, TicketLearned] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        return business.context(self.site, self.books, self.boot, self.now)
 
     def quote(self) -> Quote | None:
         spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
@@ -114,10 +117,10 @@ class LaneView:
         )
         self.learned[number] = fact
         stay = Stay(number, TicketState.INSIDE, self.plan.area, None, read.vehicle_type, tariff.tariff, issued_ms)
-        return stay_price(self.site, self.books, stay, self.now)
+        return stay_price(self.context, stay)
 
     def price(self, ticket: TicketNumber) -> Price:
-        return stay_price(self.site, self.books, self.books.stays[ticket], self.now)
+        return stay_price(self.context, self.books.stays[ticket])
 
     def inside(self, ticket: TicketNumber) -> bool:
         stay = self.books.stays.get(ticket)
@@ -142,47 +145,3 @@ def next_vend(books: Books, boot: Boot, plan: LanePlan) -> VendId:
 def lane_of(vend: VendId) -> str:
     """The lane that a vend was made for; a lane's id may hold dashes itself."""
     return vend.rsplit("-", 2)[0]
-
-
-def tariff_at(
-    site: SitePlan, books: Books, at_ms: int, vehicle_type: str = "", spot_type: str | None = None
-) -> tariffs.Tariff:
-    """The tariff in force; those applied from the office replace those of the site file with the same id."""
-    return tariffs.chosen(known_tariffs(site, books).values(), at_ms, vehicle_type, spot_type)
-
-
-def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:
-    known = {tariff.tariff: tariff for tariff in site.tariffs}
-    known.update((name, _parsed(applied.body)) for name, applied in books.tariffs.items())
-    return known
-
-
-@lru_cache(maxsize=TARIFFS_PARSED_MAX)
-def _parsed(body: str) -> tariffs.Tariff:
-    return tariffs.from_body(body)
-
-
-def stay_price(site: SitePlan, books: Books, stay: Stay, now: Moment) -> Price:
-    """What is due for a stay now, by the tariff that was fixed on its ticket."""
-    known = known_tariffs(site, books)
-    tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms, stay.vehicle_type)
-    if stay.lost:
-        total = tariff.lost_ticket_minor
-        lines: tuple[Line, ...] = (Line("Lost ticket", total),)
-        due = max(0, total - stay.paid_minor)
-    else:
-        entered_ms = stay.issued_ms
-        charge = tariffs.charge(tariff, entered_ms, now.wall_ms, site.zone, site.currency, stay.fixed)
-        total, lines = charge.total_minor, charge.lines
-        due = tariffs.due(
-            tariff,
-            charge,
-            entered_ms,
-            now.wall_ms,
-            stay.paid_minor,
-            stay.last_paid_ms,
-            site.zone,
-            site.currency,
-            stay.fixed,
-        )
-    return Price(stay.ticket, due, stay.paid_minor, total, site.currency, tariff.tariff, lines)

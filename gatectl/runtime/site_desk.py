@@ -11,15 +11,17 @@ from typing import Any, Final, TypeVar
 from drivers import api
 from gatectl import __version__
 from gatectl.domain import events
+from gatectl.domain.answers import told_payment
+from gatectl.domain.business import registry as business
 from gatectl.domain.business.rule import Words
 from gatectl.domain.effects import Reply
 from gatectl.domain.events import Event
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, RequestId, TicketNumber
 from gatectl.domain.lane import Hand
 from gatectl.domain.payments import Method, PaymentAsked, same_request
-from gatectl.domain.site import Site, told_payment
+from gatectl.domain.pricing import stay_price
+from gatectl.domain.site import Site
 from gatectl.domain.tickets import parse_number
-from gatectl.domain.view import stay_price
 from gatectl.runtime import panel
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.core import Core, CoreStopped
@@ -180,7 +182,7 @@ class SiteDesk:
         stay = site.books.stays.get(number)
         if stay is None:
             return None
-        price = stay_price(site.plan, site.books, stay, self.clock.now())
+        price = stay_price(business.context(site.plan, site.books, site.boot, self.clock.now()), stay)
         return {
             "due_minor": price.due_minor,
             "paid_minor": price.paid_minor,

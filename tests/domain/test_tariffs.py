@@ -77,7 +77,14 @@ def priced(tariff: Tariff, ms: int, entered_ms: int = NOON_MS, zone: tzinfo = AM
 
 def still_due(tariff: Tariff, now_ms: int, paid_minor: int, last_paid_ms: int | None, entered_ms: int = NOON_MS) -> int:
     charged = charge(tariff, entered_ms, now_ms, AMSTERDAM, "EUR")
-    return due(tariff, charged, entered_ms, now_ms, paid_minor, last_paid_ms, AMSTERDAM, "EUR")
+    return due(
+        tariff,
+        charged,
+        now_ms,
+        paid_minor,
+        last_paid_ms,
+        lambda at_ms: charge(tariff, entered_ms, at_ms, AMSTERDAM, "EUR"),
+    )
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

@@ -57,7 +57,9 @@ def test_a_worked_balance(tariff: Tariff, cells: list[str]) -> None:
     last_paid_ms = None if cells[2] == "never" else at_ms(cells[2])
     charged = charge(tariff, entered_ms, now_ms, ZONE, CURRENCY)
 
-    left = due(tariff, charged, entered_ms, now_ms, paid_minor, last_paid_ms, ZONE, CURRENCY)
+    left = due(
+        tariff, charged, now_ms, paid_minor, last_paid_ms, lambda ms: charge(tariff, entered_ms, ms, ZONE, CURRENCY)
+    )
 
     assert cells[4] == shown(left, CURRENCY)
 

@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
+from gatectl.domain.bill import Stage
+from gatectl.domain.books import Books
 from gatectl.domain.business import shifts
 from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn
 from gatectl.domain.facts import Fact
+from gatectl.domain.ids import Boot, Moment
+from gatectl.domain.plan import SitePlan
 
 SUBJECTS: Final[tuple[Rules, ...]] = (shifts.RULES,)
 
@@ -13,6 +17,14 @@ VERBS: Final[dict[str, Verb]] = {verb.name: verb for subject in SUBJECTS for ver
 assert len(VERBS) == sum(len(subject.verbs) for subject in SUBJECTS), "two verbs share a name"
 
 WAITS_FOR_THE_CLOCK: Final = any(subject.turn is not no_turn for subject in SUBJECTS)
+
+_ADJUSTS: Final = tuple(subject.adjust[stage] for stage in Stage for subject in SUBJECTS if stage in subject.adjust)
+"""Stage by stage; within one in the order of SUBJECTS."""
+
+
+def context(plan: SitePlan, books: Books, boot: Boot, now: Moment) -> Context:
+    return Context(plan, books, boot, now, _ADJUSTS)
+
 
 WORD_CHARS_MAX: Final = 200
 WHOLE_MAX: Final = 2**53

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gatectl.domain.bill import Bill, Stage
 from gatectl.domain.books import Books
-from gatectl.domain.facts import Fact
+from gatectl.domain.facts import Fact, Line
 from gatectl.domain.ids import Boot, Moment, TicketNumber
 from gatectl.domain.plan import SitePlan
 
@@ -24,12 +25,17 @@ TURN_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The site at one moment."""
+    """The site at one moment. `adjusts`: what the subjects make of a price, in order (`gatectl.domain.pricing`)."""
 
     plan: SitePlan
     books: Books
     boot: Boot
     now: Moment
+    adjusts: "tuple[Adjust, ...]"
+
+
+Adjust = Callable[[Context, Bill], Iterable[Line]]
+"""What a subject adds to a bill (or takes off, with a minus), explained; it sees the lines of those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,14 @@ def no_turn(context: Context) -> Iterable[Fact]:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`follow`: by a kind of fact, the facts behind one; not of the subject's own. `turn`: facts that the clock brings."""
+    """What a subject decides.
+
+    `follow`: by a kind of fact, the facts behind one; not of the subject's own. `turn`: facts that the clock brings.
+    `adjust`: by the stage of a price, what the subject makes of it; asked for every price, so it must be cheap.
+    """
 
     name: str
     verbs: tuple[Verb, ...] = ()
     follow: Mapping[type[Fact], Callable[[Context, Any], Iterable[Fact]]] = field(default_factory=dict)
     turn: Callable[[Context], Iterable[Fact]] = no_turn
+    adjust: Mapping[Stage, Adjust] = field(default_factory=dict)

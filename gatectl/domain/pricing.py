@@ -1,0 +1,73 @@
+"""What is due for a stay: the tariff's charge, then every subject's adjustment in the order of stages.
+
+Rule 1: stages add up in order: tariff, surcharges (valet, energy), rights (pass, reservation), validations and coupons.
+Rule 2: a price comes with its lines, and they sum to it; after every line it is 0 or more.
+Rule 3: the exit grace is judged on the whole adjusted price: what was due in all when the last payment was made.
+Rule 4: a price reads the books and nothing else: the same books and time, the same price.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from gatectl.domain import tariffs
+from gatectl.domain.bill import LOST, Bill
+from gatectl.domain.books import Books, Stay
+from gatectl.domain.business.rule import Context
+from gatectl.domain.facts import Line
+from gatectl.domain.lane import Price
+from gatectl.domain.plan import SitePlan
+from gatectl.domain.tariffs import Charge
+
+TARIFFS_PARSED_MAX: Final = 256
+"""Tariff versions whose bodies are kept parsed; a price must not parse them again."""
+
+
+def tariff_at(
+    site: SitePlan, books: Books, at_ms: int, vehicle_type: str = "", spot_type: str | None = None
+) -> tariffs.Tariff:
+    """The tariff in force; those applied from the office replace those of the site file with the same id."""
+    return tariffs.chosen(known_tariffs(site, books).values(), at_ms, vehicle_type, spot_type)
+
+
+def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:
+    known = {tariff.tariff: tariff for tariff in site.tariffs}
+    known.update((name, _parsed(applied.body)) for name, applied in books.tariffs.items())
+    return known
+
+
+@lru_cache(maxsize=TARIFFS_PARSED_MAX)
+def _parsed(body: str) -> tariffs.Tariff:
+    return tariffs.from_body(body)
+
+
+def stay_price(context: Context, stay: Stay) -> Price:
+    """What is due for a stay now, by the tariff that was fixed on its ticket and what the subjects make of it."""
+    known = known_tariffs(context.plan, context.books)
+    tariff = known.get(stay.tariff) or tariffs.chosen(known.values(), stay.issued_ms, stay.vehicle_type)
+
+    def charged(at_ms: int) -> Charge:
+        bill = billed(context, stay, tariff, at_ms)
+        return Charge(bill.total_minor, bill.lines)
+
+    whole = charged(context.now.wall_ms)
+    if stay.lost:  # a special price has no grace: it is one sum, however long the vehicle stays on
+        due = max(0, whole.total_minor - stay.paid_minor)
+    else:
+        due = tariffs.due(tariff, whole, context.now.wall_ms, stay.paid_minor, stay.last_paid_ms, charged)
+    return Price(
+        stay.ticket, due, stay.paid_minor, whole.total_minor, context.plan.currency, tariff.tariff, whole.lines
+    )
+
+
+def billed(context: Context, stay: Stay, tariff: tariffs.Tariff, until_ms: int) -> Bill:
+    """The whole price of a stay until a moment, adjusted by every subject."""
+    zone, currency = context.plan.zone, context.plan.currency
+    if stay.lost:
+        parking = Charge(tariff.lost_ticket_minor, (Line(LOST, tariff.lost_ticket_minor),))
+    else:
+        parking = tariffs.charge(tariff, stay.issued_ms, until_ms, zone, currency, stay.fixed)
+    bill = Bill(stay, tariff, until_ms, zone, currency, parking.total_minor, parking.total_minor, parking.lines)
+    for adjust in context.adjusts:
+        for line in adjust(context, bill):
+            bill = bill.adjusted(line)
+    return bill
