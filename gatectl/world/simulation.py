@@ -186,9 +186,6 @@ class World:
     def _spoil(self, kernel: Kernel) -> None:
         """Whatever can go wrong."""
         options = self.options
-
-    def _make_what_breaks(self) -> None:
-        kernel, options = self.kernel, self.options
         self.histories = Histories(
             kernel,
             options.seed,
