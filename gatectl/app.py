@@ -42,7 +42,7 @@ from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import Wiring
 from gatectl.store.database import StateLock, StoreRefused, begin_run, mark, open_database, set_mark, transaction
 from gatectl.store.journal import Tip, last_recorded
-from gatectl.store.loading import load_books
+from gatectl.store.starting import begin
 from gatectl.store.syncing import SyncJournal
 from gatectl.store.writer import Commit, Writer
 from sync.credential import CredentialRefused, read_credential
@@ -74,7 +74,8 @@ class App:
         self.clock = SystemClock(settings.speed, origin, last_ms)
         keyring = load_keyring(settings.credential(KEYS_FILE))
         self.plan = site_plan(file, keyring, __version__)
-        self.site = Site(self.plan, load_books(connection, self.plan), self.boot)
+        found = begin(connection, settings.database, self.plan)
+        self.site = Site(self.plan, found.books, self.boot)
         self.supervisor = Supervisor({})
         self.requests = Requests()
         wires = tuple(lane_wires(lane) for lane in file.lanes)
@@ -111,6 +112,7 @@ class App:
             office=file.office.url if file.office else None,
             link=lambda: self.link,
             started_ms=self.clock.monotonic_ms(),
+            damaged=found.damaged,
         )
         self.control = ControlServer(settings.socket, self.desk)
 

@@ -117,6 +117,12 @@ def _mirror() -> click.Command:
     return mirror
 
 
+def _journal() -> click.Command:
+    from gatectl.cli.journal import journal
+
+    return journal
+
+
 def _help() -> click.Command:
     from gatectl.cli.about import explain_code
 
@@ -151,6 +157,7 @@ COMMANDS = {
     "incident": ("Put what happened into one file, to be replayed elsewhere.", _incident),
     "replay": ("Run an incident through this version's core; find where it differs.", _replay),
     "mirror": ("Make the mirror again from the journal.", _mirror),
+    "journal": ("Check the journal on this disk; repair it.", _journal),
     "help": ("Explain an error code.", _help),
     "run": ("Run the daemon (systemd does).", _run),
     "demo": ("A whole site on this machine, without hardware.", _demo),

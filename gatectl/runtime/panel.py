@@ -70,7 +70,9 @@ def lane_faults(site: Site, lane: LaneId) -> dict[LaneFault, str]:
     return {fault: detail for (at, fault), detail in sorted(site.books.faults.items()) if at == lane}
 
 
-def problems(site: Site, link: LinkStatus | None, has_office: bool, quality: TimeQuality) -> list[Plain]:
+def problems(
+    site: Site, link: LinkStatus | None, has_office: bool, quality: TimeQuality, damaged: str = ""
+) -> list[Plain]:
     """Everything that needs a person, worst first: safety and lanes, devices, the clock, the office."""
     found = [
         problem(str(lane), FAULT_CODES[fault], detail)
@@ -78,10 +80,13 @@ def problems(site: Site, link: LinkStatus | None, has_office: bool, quality: Tim
         if fault is not LaneFault.DEVICE_LOST  # its device is named below, once
     ]
     found += [problem(device, "E-DEV-01", lost.why) for device, lost in sorted(site.books.devices_lost.items())]
+    if damaged:
+        found.append(problem("", "E-JNL-01", damaged))
     if quality is TimeQuality.UNSET:
         found.append(problem("", "E-TIME-01"))
     if link is not None and link.state is LinkState.STOPPED:
-        found.append(problem("", "E-SYNC-03", f"{link.reason}: {link.last_error}"))
+        code = "E-JNL-01" if link.reason == "journal-damaged" else "E-SYNC-03"
+        found.append(problem("", code, f"{link.reason}: {link.last_error}"))
     elif link is not None and link.state is LinkState.BACKING_OFF:
         found.append(problem("", "E-SYNC-01", link.last_error))
     elif has_office and link is None:

@@ -66,6 +66,8 @@ class SiteDesk:
     office: str | None
     link: Callable[[], Link | None]
     started_ms: int
+    damaged: str = ""
+    """What the start found wrong with the journal."""
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +100,7 @@ class SiteDesk:
                 lambda site: (
                     [self._lane_row(site, wires, last[wires.lane]) for wires in self.wiring.lanes],
                     panel.area_rows(site),
-                    panel.problems(site, link_status, self.office is not None, now.quality),
+                    panel.problems(site, link_status, self.office is not None, now.quality, self.damaged),
                     (site.plan.site, site.plan.name, site.boot.boot_id),
                 )
             )

@@ -26,6 +26,9 @@ JOURNAL_BYTES_MAX: Final = 64 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 
 
+_MEND: Final = "gatectl journal check says where, gatectl journal repair makes it whole"
+
+
 class StoreRefused(RuntimeError):
     """Raised when the store cannot be opened as it must be: says what is wrong and what to do."""
 
@@ -69,7 +72,7 @@ def open_database(path: Path, vfs: str | None = None) -> Connection:
         connection.close()
         why = error.orig if isinstance(error, DatabaseError) else error
         raise StoreRefused(
-            f"{path} cannot be used: {why}. Move it away and restore the newest backup, or start anew"
+            f"{path} cannot be used: {why}. {_MEND}, or move it away and restore the newest backup"
         ) from error
     except BaseException:
         connection.close()
@@ -115,7 +118,7 @@ def _prepare(connection: Connection) -> None:
         raise StoreRefused(f"SQLite runs with journal_mode={mode}, synchronous={sync}; tickets need wal and 2 (FULL)")
     result = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if result != "ok":
-        raise StoreRefused(f"the database is damaged: {result}")
+        raise StoreRefused(f"the database is damaged: {result}. {_MEND}")
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -155,6 +158,11 @@ def _raw(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
+
+
+def lenient(connection: Connection) -> None:
+    """From now on text that is no UTF-8 any more reads with replacement characters, and is no error."""
+    _raw(connection).text_factory = lambda raw: raw.decode("utf-8", "replace")
 
 
 def mark(connection: Connection, name: str) -> str | None:

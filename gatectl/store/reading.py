@@ -306,6 +306,7 @@ def _opened(path: Path, how: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=BUSY_MS_MAX / 1000, isolation_level=None)
     try:
         db.row_factory = sqlite3.Row
+        db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # what a damaged record still says is shown
         for pragma in ("query_only=ON", "wal_autocheckpoint=0"):
             db.execute(f"PRAGMA {pragma}")
         version = db.execute("PRAGMA user_version").fetchone()[0]

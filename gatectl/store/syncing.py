@@ -32,6 +32,7 @@ def open_reader(path: Path, vfs: str | None = None) -> sqlite3.Connection:
         timeout=BUSY_MS_MAX / 1000,
         check_same_thread=False,
     )
+    reader.text_factory = lambda raw: raw.decode("utf-8", "replace")  # a damaged record is for the chain to find
     reader.execute("PRAGMA query_only=1")
     reader.execute("PRAGMA wal_autocheckpoint=0")
     return reader

@@ -66,6 +66,12 @@ class Call:
 
 def write_group(connection: Connection, tip: journal.Tip, boot_id: str, stamped: Sequence[StampedFact]) -> journal.Tip:
     """Facts and what they change in the mirror, in one transaction: all durable when this returns, none if it raises."""
+    with transaction(connection):
+        return put_group(connection, tip, boot_id, stamped)
+
+
+def put_group(connection: Connection, tip: journal.Tip, boot_id: str, stamped: Sequence[StampedFact]) -> journal.Tip:
+    """The same inside the caller's transaction."""
     entries = [
         journal.Entry(
             item.fact_id,
@@ -79,10 +85,9 @@ def write_group(connection: Connection, tip: journal.Tip, boot_id: str, stamped:
         )
         for item in stamped
     ]
-    with transaction(connection):
-        behind = journal.append(connection, tip, entries)
-        for item in stamped:
-            project(connection, item.fact, item.moment.wall_ms)
+    behind = journal.append(connection, tip, entries)
+    for item in stamped:
+        project(connection, item.fact, item.moment.wall_ms)
     return behind
 
 

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,32 @@ def test_a_revoked_site_keeps_serving_and_says_so(pair: Pair) -> None:
 
     assert "stopped" == pair.site.client.get("sync")["state"]
     pair.until_every_lane_serves()
+
+
+def test_a_flipped_bit_is_named_and_the_record_comes_back_from_the_office(pair: Pair) -> None:
+    """A card flips bits in a record that was sent: the lanes serve, status names the place and the next command, the repair
+    fetches the record from the office, and both ends prove the same again."""
+    pair.until_every_lane_serves()
+    while pair.site.client.get("sync")["backlog"]:
+        pair.site.gatectl("sync", "now")
+    pair.site.stop()
+    with closing(sqlite3.connect(pair.site.database)) as raw, raw:
+        raw.execute("UPDATE journal SET body = replace(CAST(body AS TEXT), 'e', 'd') WHERE seq = 2")
+
+    pair.site.start()
+    pair.site.wait_ready()
+    pair.until_every_lane_serves()
+    problems = {problem["code"]: problem for problem in pair.site.client.get("status")["problems"]}
+    assert "record 1/2 (content; the office holds it)" in problems["E-JNL-01"]["sentence"]
+    assert "gatectl journal repair" in problems["E-JNL-01"]["action"]
+
+    pair.site.stop()
+    assert 1 == json.loads(pair.site.gatectl("journal", "repair", "--json"))["fetched"]
+    assert json.loads(pair.site.gatectl("journal", "check", "--json"))["ok"]
+    pair.site.start()
+    pair.site.wait_ready()
+    assert "1 fetched" in pair.until("journal.repaired", lost=0)["text"]
+    assert "E-JNL-01" not in {problem["code"] for problem in pair.site.client.get("status")["problems"]}
+    while json.loads(pair.office.command("prove", SITE))["seq"] < pair.site.client.get("sync")["seq"]:
+        pair.site.gatectl("sync", "now")
+    assert json.loads(pair.site.gatectl("sync", "prove", "--json"))["ok"]

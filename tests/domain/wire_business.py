@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gatectl.domain import codec
 from gatectl.domain.facts import Fact
+from gatectl.domain.records.repairs import JournalRepaired
 from gatectl.domain.records.shifts import ShiftClosed, ShiftCounted, ShiftOpened
 
 FOLDER = Path(__file__).parent / "golden" / "business"
@@ -19,6 +20,10 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         ShiftCounted("till-1-K7QF-1", -300),
         ShiftClosed("till-1-K7QF-1", "mia", 15_250, 15_300, AT, "a coin under the drawer"),
         ShiftClosed("till-1-K7QF-1", "mia", 15_300, 15_300, AT),
+    ),
+    "repairs": (
+        JournalRepaired("mia", 3, 0, 0),
+        JournalRepaired("mia", 0, 1, 1, "record 2/812 (content; only here)"),
     ),
 }
 

@@ -1,0 +1,63 @@
+"""What a start reads: the newest part of the journal is checked, the mirror is made again where it is not what the journal says.
+
+Lanes go on over a damaged record: the books are the mirror's, which was made when the record was whole. It is named, and the
+uploader sends nothing that the chain does not hold for.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from gatectl.domain.books import Books
+from gatectl.domain.plan import SitePlan
+from gatectl.store.checking import check_newest, mirror_differs, open_to_check
+from gatectl.store.database import StoreRefused, transaction
+from gatectl.store.loading import load_books
+from gatectl.store.projection import rebuild
+
+log = structlog.get_logger()
+
+CHECKED_MAX: Final = 10_000
+"""Newest records whose chain a start computes; a journal that is no longer also has its whole mirror compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """`damaged` names what is wrong with the journal, for status; empty when nothing is."""
+
+    books: Books
+    damaged: str = ""
+
+
+def begin(connection: Connection, path: Path, plan: SitePlan) -> Start:
+    """The books of a start. Raises StoreRefused when neither mirror nor journal gives any."""
+    with closing(open_to_check(path)) as db:
+        damages = check_newest(db, plan.site, CHECKED_MAX)
+        differing = [] if damages else mirror_differs(db, CHECKED_MAX)
+    damaged = f"{len(damages)} damaged, first {damages[0]}" if damages else ""
+    if damaged:
+        log.error("the journal is damaged", what=damaged, action="gatectl journal check")
+    if differing:
+        log.error("the mirror is damaged: it is made again from the journal", first=differing[0], rows=len(differing))
+        _rebuild(connection)
+    try:
+        return Start(load_books(connection, plan), damaged)
+    except (ValueError, TypeError, KeyError, AssertionError, sqlite3.Error) as error:
+        log.error("the mirror cannot be read: it is made again from the journal", why=repr(error))
+    try:
+        _rebuild(connection)
+        return Start(load_books(connection, plan), damaged)
+    except Exception as error:
+        raise StoreRefused(
+            f"the mirror cannot be read or made again: {error!r}. Next: gatectl journal repair"
+        ) from error
+
+
+def _rebuild(connection: Connection) -> None:
+    with transaction(connection):
+        rebuild(connection)
