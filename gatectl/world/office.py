@@ -5,6 +5,7 @@ Rule 1: what it refuses, with which name, and in which order it looks, is the re
 Rule 2: rows are kept in the order in which they came, so a backup is a count of rows, and a restore forgets the rest.
 """
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -54,6 +55,13 @@ class Row(NamedTuple):
     fate: str
 
 
+class Deed(NamedTuple):
+    """What people did: enrol (the new installation), backup (its number), restore (the backup's number)."""
+
+    what: str
+    which: str
+
+
 class Money(NamedTuple):
     """A payment as the office counts it."""
 
@@ -66,6 +74,7 @@ class Money(NamedTuple):
 class Backup:
     """The office at one moment, as far as rows that were added since do not tell."""
 
+    number: int
     rows: int
     last: bytes
     """Head of the newest row: a later past may have as many rows."""
@@ -99,10 +108,11 @@ class Office:
     enrolments: int = 1
     batches: int = 0
     restores: int = 0
+    backups: int = 0
     closed: bool = False
     """Its people are at work on it: every question is sent away."""
-    observed: Callable[[Request | str, Answer | None], None] = lambda _request, _answer: None
-    """Sees each question with its answer, and each deed of the office's people by its name."""
+    observed: Callable[[Request | Deed, Answer | None], None] = lambda _what, _answer: None
+    """Sees each question with its answer, and each deed of the office's people."""
 
     # -- what people do ------------------------------------------------------------------------------------------------
 
@@ -110,7 +120,7 @@ class Office:
         """A person enrols the site's machine again: its installation, and the current generation."""
         self.enrolments += 1
         self.installation = f"installation-{self.enrolments}"
-        self.observed("enrol", None)
+        self.observed(Deed("enrol", self.installation), None)
         return self.installation, self.generation
 
     def upgrade(self) -> None:
@@ -120,9 +130,10 @@ class Office:
         self.fates["projected"] += self.fates.pop("unknown", 0)
 
     def backup(self) -> Backup:
-        self.observed("backup", None)
+        self.backups += 1
+        self.observed(Deed("backup", str(self.backups)), None)
         last = self.rows[-1].head if self.rows else b""
-        return Backup(self.received, last, self.generation, tuple(self.begun.items()), self.installation)
+        return Backup(self.backups, self.received, last, self.generation, tuple(self.begun.items()), self.installation)
 
     def has(self, backup: Backup) -> bool:
         """Whether that is a past of this office still, and remembered."""
@@ -134,7 +145,7 @@ class Office:
     def restore(self, backup: Backup) -> None:
         """What came since is gone."""
         assert self.has(backup), "a backup of another past"
-        self.observed("restore", None)
+        self.observed(Deed("restore", str(backup.number)), None)
         self.restores += 1
         keep = backup.rows - self.dropped
         for row in self.rows[keep:]:
@@ -286,10 +297,7 @@ class Office:
 
     def _linked(self, headers: dict[str, str], body: bytes) -> list[tuple[Record, bytes]]:
         """The records, and the heads that they give."""
-        if headers["content-encoding"] == "zstd":
-            if self.age == "older":
-                raise _Problem(415, "malformed")
-            body = zstandard.ZstdDecompressor().decompress(body, max_output_size=2 * BATCH_BYTES_MAX)
+        body = self._unpacked(headers["content-encoding"], body)
         lines = body.split(b"\n")[:-1]
         if len(body) > BATCH_BYTES_MAX or len(lines) > BATCH_RECORDS_MAX:
             raise _Problem(413, "too-large")
@@ -305,6 +313,16 @@ class Office:
         if head.hex() != headers["gatectl-head"]:
             raise _Problem(422, "bad-chain")
         return linked
+
+    def _unpacked(self, encoding: str, body: bytes) -> bytes:
+        if encoding == "zstd" and self.age == "older":
+            raise _Problem(415, "malformed")
+        try:
+            if encoding == "zstd":
+                return zstandard.ZstdDecompressor().decompress(body, max_output_size=2 * BATCH_BYTES_MAX)
+            return gzip.decompress(body) if encoding == "gzip" else body
+        except (zstandard.ZstdError, OSError, EOFError) as error:
+            raise _Problem(422, "malformed") from error
 
     def _keep(self, record: Record, head: bytes) -> None:
         fate = self._fate(record)
