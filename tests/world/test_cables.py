@@ -28,7 +28,7 @@ def caught(minutes: float = 3.0, kinds: tuple[str, ...] = KINDS, seeds: range = 
     """What the first run that finds something says of it; empty when none does."""
     for seed in seeds:
         world = CabledWorld(options(seed, minutes, FAULTS_PER_HOUR, lanes=2, kinds=kinds))
-        world.attempt(lambda world=world: (world.begin(), world.go_on(int(minutes * 60_000))))  # type: ignore[misc]
+        world.attempt(lambda world=world: (world.begin(), world.go_on(int(minutes * 60_000))))  # type: ignore[misc]  # binds the value of the loop
         if world.broken:
             return world.broken
     return ""
