@@ -107,6 +107,8 @@ class CableWatch:
             code = next(part.data for part in order.document if isinstance(part, api.Qr))
             hold(code not in self.tickets, "a ticket is ordered once", name.about)
             self.tickets[code] = Ticket(now_ms, cable)
+        elif isinstance(order, api.Print):
+            self.count("receipt ordered")
 
     def _tally(self, lane: str, verb: str) -> Tally:
         return self.tallies.setdefault((lane, verb), Tally())
@@ -229,10 +231,10 @@ class CableWatch:
             hold(ticket.came_out == 1 or ticket.harmed, "a ticket is printed once", code)
             hold(not ticket.refused, "what is refused was not printed", code)
         if not document.codes:
-            hold(
-                explained or self.counts.get("printer interrupted", 0) > 0, "a ticket has its code", document.text[:80]
-            )
             self.count("paper without a code")
+            receipts = self.counts["paper without a code"] <= self.counts.get("receipt ordered", 0)
+            explained = explained or receipts or self.counts.get("printer interrupted", 0) > 0
+            hold(explained, "a ticket has its code", document.text[:80])
 
 
 @dataclass(slots=True)
