@@ -312,7 +312,7 @@ def terminal(*words: str) -> Iterator[Terminal]:
 @pytest.mark.parametrize(("key", "code"), [(b"\x03", 130), (b"q", 0)], ids=["Ctrl-C", "q"])
 def test_the_terminal_is_as_it_was(key: bytes, code: int) -> None:
     """Whoever leaves the live view has a summary, a cursor, an echo, and the screen from before."""
-    with terminal("--site", str(ESCPOS), "--fault", "printer:out@IN-1@0", "--speed", "60") as tty:
+    with terminal("--site", str(ESCPOS), "--fault", "printer:out@IN-1@0", "--speed", "60", "--minutes", "600") as tty:
         tty.until(b"E-PRN-02")
         raw = termios.tcgetattr(tty.its)
         tty.type(b"+")
