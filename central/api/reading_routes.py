@@ -101,6 +101,9 @@ class Ticket(BaseModel):
     verified: bool
     exception: bool
     paid: Money
+    demand_percent: int
+    demand_taken: int | None
+    demand_spots: int | None
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
