@@ -33,9 +33,11 @@ The edge believes an Ack only if content type, schema, site, generation and head
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
+from json.encoder import encode_basestring
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 PROTOCOL_MIN = 1
@@ -186,6 +188,10 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 _DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_members)
+_TEXTS: defaultdict[type, Callable[[Any], str]] = defaultdict(
+    lambda: _ENCODER.encode, {str: encode_basestring, int: int.__repr__}
+)
+"""How a member is written; most are words and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,8 @@ class Message:
     schema: ClassVar[str]
 
     def to_json(self) -> bytes:
-        return _ENCODER.encode({"schema": self.schema, **_members(self)}).encode()
+        parts = [f'"{name}":{_TEXTS[type(value)](value)}' for name, value in _members(self).items()]
+        return f'{{"schema":"{self.schema}",{",".join(parts)}}}'.encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:

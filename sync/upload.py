@@ -452,19 +452,22 @@ class UploaderMachine:
 
     # -- how it does
 
+    @property
+    def state(self) -> LinkState:
+        """The state alone, for whoever looks often."""
+        if self._stopped:
+            return LinkState.STOPPED
+        if self._contact_ms is None:
+            return LinkState.NEVER
+        agreed = self._phase is _Phase.PUSH and not self._backoff.failures
+        return LinkState.ONLINE if agreed else LinkState.BACKING_OFF
+
     def status(self, now_ms: int) -> UploadStatus:
         mine, acked = self._journal.position(), self._journal.acked()
         waiting = now_ms < self._not_before_ms
-        if self._stopped:
-            state = LinkState.STOPPED
-        elif self._contact_ms is None:
-            state = LinkState.NEVER
-        else:
-            agreed = self._phase is _Phase.PUSH and not self._backoff.failures
-            state = LinkState.ONLINE if agreed else LinkState.BACKING_OFF
         return UploadStatus(
             at_ms=now_ms,
-            state=state,
+            state=self.state,
             reason=self._stopped,
             last_contact_ms=self._contact_ms,
             generation=mine.generation,

@@ -83,8 +83,8 @@ def arm_is_down(lane: Lane) -> bool:
 
 
 def loops_trusted(lane: Lane) -> bool:
-    loops = (lane.arming, lane.closing, lane.reset) if needs_reset_loop(lane) else (lane.arming, lane.closing)
-    return all(loop.trust is Trust.GOOD for loop in loops)
+    good = lane.arming.trust is Trust.GOOD and lane.closing.trust is Trust.GOOD
+    return good and (lane.reset.trust is Trust.GOOD or not needs_reset_loop(lane))
 
 
 # -- recording ----------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def record_loop(turn: Turn, happened: Event) -> Move:
         lane = replace(lane, reset=happened.loop)
     if way_is_clear(lane) != was_clear:
         lane = replace(lane, way_since_mono_ms=turn.now_mono_ms)
-    turn.lane = replace(lane, asked=None) if lane.arming.clear else lane
+    turn.lane = replace(lane, asked=None) if lane.asked is not None and lane.arming.clear else lane
     _keep_loop_faults(turn)
     return _follow(turn)
 
@@ -110,7 +110,8 @@ def record_loop(turn: Turn, happened: Event) -> Move:
 def _keep_loop_faults(turn: Turn) -> None:
     lane = turn.lane
     if lane.phase is not P.STARTING:
-        turn.set_fault(LaneFault.LOOP_UNTRUSTED, not loops_trusted(lane), loops_told(lane))
+        trusted = loops_trusted(lane)
+        turn.set_fault(LaneFault.LOOP_UNTRUSTED, not trusted, "" if trusted else loops_told(lane))
     if lane.arming.clear:
         turn.clear_fault(LaneFault.ARMING_LOOP_STUCK)
     if way_is_clear(lane):
@@ -137,9 +138,7 @@ def _follow(turn: Turn) -> Move:
         lane.plan.timing.long_gap_ms,
         needs_c,
     )
-    turn.lane = replace(lane, track=track)
-    if track.b and not before.b:
-        turn.lane = replace(turn.lane, blind=0)
+    turn.lane = replace(lane, track=track, blind=0 if track.b and not before.b else lane.blind)
     if (track.c and not before.c) or (track.b and not before.b and not needs_reset_loop(lane)):
         turn.clear_fault(LaneFault.LOOP_DEAD)
     if track.long and not before.long and lane.phase not in ARM_IS_DOWN:
@@ -157,7 +156,8 @@ def follow_moves(turn: Turn, move: Move) -> None:
         passed(turn, verified=sure, held=lane.phase in STANDS_OPEN or lane.phase is P.OUT_OF_SERVICE)
     else:
         came_back(turn, verified=sure)
-    turn.lane = replace(turn.lane, track=replace(turn.lane.track, blind=False))
+    if turn.lane.track.blind:
+        turn.lane = replace(turn.lane, track=replace(turn.lane.track, blind=False))
 
 
 _UNSURE: Final = frozenset({LaneFault.ARM_BROKEN, LaneFault.FAILS_TO_CLOSE, LaneFault.CLOSING_LOOP_STUCK})

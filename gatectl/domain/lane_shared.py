@@ -4,7 +4,7 @@ A kind's table is `shared_rows()` and its own rows; a pair that the kind decides
 """
 
 from collections.abc import Callable
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 from gatectl.domain.effects import QueryPayment
 from gatectl.domain.facts import Irregularity, LaneFault, VendFailed, VendUnknown
@@ -82,11 +82,8 @@ def on_loops(*leads_to: Phase) -> Callable[[Callable[[Turn, LoopEvent], None]], 
     """Make one decision the handler of the three loops."""
 
     def made(decide: Callable[[Turn, LoopEvent], None]) -> tuple[Handler, ...]:
-        def checked(turn: Turn, happened: Input) -> None:
-            assert isinstance(happened, LoopEvent)
-            decide(turn, happened)
-
-        return tuple(Handler(decide.__name__, kind, frozenset(leads_to), checked) for kind in get_args(LoopEvent))
+        any_input = cast("Callable[[Turn, Input], None]", decide)  # as in `handles`
+        return tuple(Handler(decide.__name__, kind, frozenset(leads_to), any_input) for kind in get_args(LoopEvent))
 
     return made
 

@@ -55,6 +55,9 @@ class Batch:
     effects: tuple[Effect, ...] = ()
 
 
+NOTHING: Final = Batch()
+
+
 @dataclass(slots=True)
 class Site:
     """Owned by the core thread. Build it with loaded books, call `start` once, then `handle` and `elapsed`."""
@@ -121,9 +124,12 @@ class Site:
         return self._batch()
 
     def next_deadline_mono_ms(self) -> int | None:
-        lanes = min((d for lane in self.lanes.values() if (d := lane.deadline_mono_ms) is not None), default=None)
-        turn = self._turn_at_mono_ms
-        return lanes if turn is None else turn if lanes is None else min(lanes, turn)
+        soonest = self._turn_at_mono_ms
+        for lane in self.lanes.values():
+            due = lane.deadline_mono_ms
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
 
     # -- how anything becomes true ---------------------------------------------------------------------------------
 
@@ -139,6 +145,8 @@ class Site:
         return business.context(self.plan, self.books, self.boot, self._now)
 
     def _batch(self) -> Batch:
+        if not self._facts and not self._effects:
+            return NOTHING
         batch = Batch(tuple(self._facts), tuple(self._effects))
         self._facts.clear()
         self._effects.clear()

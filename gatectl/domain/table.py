@@ -8,7 +8,7 @@ starting, an arm opens only with its intent recorded in the same step, and close
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar, get_args
+from typing import Final, TypeVar, cast, get_args
 
 from gatectl.domain.effects import CloseArm, Effect, OpenArm, StopArm
 from gatectl.domain.facts import Fact, LaneCleared, LaneFault, LaneFaulted, VendIntended
@@ -86,11 +86,9 @@ def handles(kind: type[I], *leads_to: Phase) -> Callable[[Callable[[Turn, I], No
     """Make a handler of a function; `leads_to` are the phases it may enter beside the one it is called in."""
 
     def made(decide: Callable[[Turn, I], None]) -> Handler:
-        def checked(turn: Turn, happened: Input) -> None:
-            assert isinstance(happened, kind)
-            decide(turn, happened)
-
-        return Handler(decide.__name__.strip("_"), kind, frozenset(leads_to), checked)
+        # A table finds it by the type of the input: each row stands under its handler's kind, which is tested.
+        any_input = cast("Callable[[Turn, Input], None]", decide)
+        return Handler(decide.__name__.strip("_"), kind, frozenset(leads_to), any_input)
 
     return made
 
@@ -132,21 +130,24 @@ class Table:
 
     def _check(self, before: Lane, handler: Handler, step: Step) -> None:
         after = step.lane
-        where = f"{before.plan.lane}: {handler.name} in {before.phase}"
-        assert after.phase is before.phase or after.phase in handler.leads_to, (
-            f"{where} led to {after.phase}, undeclared"
+        phase = after.phase
+        assert phase is before.phase or phase in handler.leads_to, _told(before, handler, f"led to {phase}, undeclared")
+        assert phase in self.phases, _told(before, handler, f"led to {phase}, which the kind does not use")
+        assert after.deadline_mono_ms is None or (phase, DeadlinePassed) not in self.impossible, _told(
+            before, handler, f"left a deadline in {phase}"
         )
-        assert after.phase in self.phases, f"{where} led to {after.phase}, which the kind does not use"
-        if (after.phase, DeadlinePassed) in self.impossible:
-            assert after.deadline_mono_ms is None, f"{where} left a deadline in {after.phase}"
-        intended = {fact.vend for fact in step.facts if isinstance(fact, VendIntended)}
         for effect in step.effects:
-            if isinstance(effect, OpenArm | CloseArm | StopArm):
-                assert before.phase is not Phase.STARTING, f"{where} moved an arm while starting"
+            if isinstance(effect, (OpenArm, CloseArm, StopArm)):
+                assert before.phase is not Phase.STARTING, _told(before, handler, "moved an arm while starting")
             if isinstance(effect, OpenArm):
-                assert effect.vend in intended, f"{where} opened without an intent"
+                intended = {fact.vend for fact in step.facts if isinstance(fact, VendIntended)}
+                assert effect.vend in intended, _told(before, handler, "opened without an intent")
             if isinstance(effect, CloseArm):
-                assert way_is_clear(after), f"{where} closed over a way that is not clear"
+                assert way_is_clear(after), _told(before, handler, "closed over a way that is not clear")
+
+
+def _told(before: Lane, handler: Handler, what: str) -> str:
+    return f"{before.plan.lane}: {handler.name} in {before.phase} {what}"
 
 
 def _due(lane: Lane, view: View) -> bool:

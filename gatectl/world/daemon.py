@@ -126,7 +126,7 @@ class Daemon:
         batch = self._decide(Started(self.disk.last_wall_ms, self.disk.last_wall_ms is None), self.now())
         self.watch.decided(self, batch, None)
         self._submit(batch, self.now())
-        self._set_timer()
+        self._set_timer(self.site.next_deadline_mono_ms())
         self.started()
 
     def cut(self, *, torn: bool) -> None:
@@ -182,14 +182,12 @@ class Daemon:
         for _ in range(TURNS_MAX):
             due = self.site.next_deadline_mono_ms()
             if due is None or due > now.mono_ms:
-                self._set_timer()
+                self._set_timer(due)
                 return
             self._hand_on(self._decide(Elapsed(), now), None, now)
         raise AssertionError("deadlines without end")
 
-    def _set_timer(self) -> None:
-        assert self.site is not None
-        due = self.site.next_deadline_mono_ms()
+    def _set_timer(self, due: int | None) -> None:
         if due is None:
             return
         at_ms = due - 5_000 + self._booted_ms

@@ -40,7 +40,7 @@ class Inspector(Watch):
         lanes = daemon.site.lanes
         about = lane_of(event)
         for lane in [lanes[about]] if about in lanes else lanes.values():  # type: ignore[index]  # it is in
-            self.visited.add((lane.plan.kind.value, lane.phase.value))
+            self.visited.add((lane.plan.kind, lane.phase))
         if event is None and batch.facts and batch.facts[0].kind == "site.started":
             a_start_moves_nothing(batch)
 
@@ -74,7 +74,7 @@ def a_start_moves_nothing(batch: Batch) -> None:
 
 
 def an_arm_moves_only_for_a_durable_intent(ledger: Ledger, effect: OpenArm | CloseArm | StopArm) -> None:
-    hold(effect.vend in ledger.vends, "an arm moves only for a durable intent", f"{effect}")
+    hold(effect.vend in ledger.vends, "an arm moves only for a durable intent", effect)
 
 
 def nothing_closes_over_a_way_not_known_clear(daemon: Daemon, effect: CloseArm) -> bool:
@@ -83,7 +83,7 @@ def nothing_closes_over_a_way_not_known_clear(daemon: Daemon, effect: CloseArm) 
     lane = daemon.site.lanes[effect.lane]
     reopening = any(isinstance(waits, OpenArm) and waits.lane == effect.lane for waits in daemon.promised())
     clear = _is_known_clear(lane)
-    hold(clear or reopening, "nothing closes over a way not known clear", f"{effect} in {lane.phase}")
+    hold(clear or reopening, "nothing closes over a way not known clear", (effect, lane.phase))
     return not clear
 
 

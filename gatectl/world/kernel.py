@@ -4,10 +4,10 @@ A process is a generator that yields how long to sleep (ms), or an `Until` to wa
 owner runs it.
 """
 
-import heapq
 import itertools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ class Kernel:
         self._waiters: list[_Waiter] = []
 
     def at(self, when_ms: int, do: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (max(when_ms, self.now_ms), next(self._order), do))
+        heappush(self._heap, (max(when_ms, self.now_ms), next(self._order), do))
 
     def after(self, delay_ms: int, do: Callable[[], None]) -> None:
-        self.at(self.now_ms + delay_ms, do)
+        assert delay_ms >= 0
+        heappush(self._heap, (self.now_ms + delay_ms, next(self._order), do))
 
     def start(self, process: Process) -> None:
         self.at(self.now_ms, lambda: self._go_on(process))
@@ -57,8 +58,9 @@ class Kernel:
 
     def run_to(self, until_ms: int) -> None:
         """Perform everything due up to and including `until_ms`, in order."""
-        while self._heap and self._heap[0][0] <= until_ms:
-            self.now_ms, _, do = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= until_ms:
+            self.now_ms, _, do = heappop(heap)
             do()
         self.now_ms = max(self.now_ms, until_ms)
 

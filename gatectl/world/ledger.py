@@ -28,9 +28,10 @@ class Broken(AssertionError):
         self.invariant = invariant
 
 
-def hold(true: bool, invariant: str, what: str) -> None:
+def hold(true: bool, invariant: str, what: object) -> None:
+    """`what` is told when it is broken, and only then put into words: it holds a million times for each that it does not."""
     if not true:
-        raise Broken(invariant, what)
+        raise Broken(invariant, str(what))
 
 
 @dataclass(slots=True)

@@ -158,7 +158,7 @@ class Uplink:
         """I6: an acknowledgement is of the very chain that the office has (if it was not restored just now)."""
         if self._restores == self.road.office.restores:
             held = self.road.office.head_at(generation, seq)
-            hold(held == head, "what is acknowledged, the office holds", f"{generation}/{seq}")
+            hold(held == head, "what is acknowledged, the office holds", (generation, seq))
         if not self._stored(lambda: self.disk.acknowledge(generation, seq, head)):
             return
         self._owed_since_ms = self.kernel.now_ms if self.lag else None
@@ -202,8 +202,7 @@ class Uplink:
             return
         self._judge(life)
         assert self.machine is not None
-        status = self.machine.status(self.kernel.now_ms)
-        up = status.state is LinkState.ONLINE
+        up = self.machine.state is LinkState.ONLINE
         if up:
             self._since_ms = self.kernel.now_ms
         if up and self._up is not True:
@@ -211,7 +210,7 @@ class Uplink:
             self.office_went(True, "")
         elif not up and self._up is not False and self.kernel.now_ms - self._since_ms >= OFFICE_LOST_MS:
             self._up = False
-            self.office_went(False, status.last_error or "no answer")
+            self.office_went(False, self.machine.status(self.kernel.now_ms).last_error or "no answer")
         self.kernel.after(LOOK_MS, lambda: self._look(life))
 
     def _judge(self, life: int) -> None:
@@ -221,7 +220,7 @@ class Uplink:
         assert self.machine is not None
         now_ms = self.kernel.now_ms
         well = not self.road.trouble and not self._spoilt and not self.road.office.age
-        if not well or self.machine.status(now_ms).state is not LinkState.ONLINE:
+        if not well or self.machine.state is not LinkState.ONLINE:
             self._well_since_ms = now_ms
         elif self._owed_since_ms is not None:
             waits_ms = now_ms - max(self._owed_since_ms, self._well_since_ms)
