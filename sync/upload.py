@@ -21,13 +21,7 @@ from sync.answers import Failed, Refused, understand, understand_line
 from sync.backoff import Backoff
 from sync.chain import link
 from sync.parting import Search
-from sync.ports import (
-    Answer,
-    JournalReader,
-    Position,
-    Request,
-    Unreachable,
-)
+from sync.ports import Answer, JournalReader, Position, Request, Unreachable
 from sync.records import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
@@ -53,6 +47,8 @@ CEILING_ACKS = 16
 """Batches accepted in a row before a larger one than what met a 413 is tried again."""
 REFUSALS_MAX = 3
 """The same batch refused as broken this often: it is not the line that breaks it."""
+UNFINISHED_MS = 15_000
+"""A generation that somebody opened and did not write to is left alone for so long: two machines would else race on."""
 ZSTD_LEVEL = 3
 GZIP_LEVEL = 6
 
@@ -130,6 +126,7 @@ class UploaderMachine:
         self._encoding = "zstd"
         self._limit = self._ceiling = BATCH_RECORDS_MAX
         self._acks_in_row = self._refusals = 0
+        self._empty = 0  # the generation that was found open and without a record
         self._stuck = False  # the last batch met a gap or fork that a greeting did not explain
         self._oldest: tuple[int, int, int] | None = None  # generation, seq, written at
         self._contact_ms: int | None = None
@@ -276,6 +273,10 @@ class UploaderMachine:
         if said.generation > mine.generation:
             if said.seq > 0 and said.generation > self._me.generation:
                 self._stop(now_ms, "fenced", f"generation {said.generation}, ours is {mine.generation}")
+                return
+            if said.generation > self._me.generation and said.generation != self._empty:
+                self._empty = said.generation  # by whom? a second machine would write to it now
+                self._failed(now_ms, f"generation {said.generation} is open at the office and empty", UNFINISHED_MS)
                 return
             # enrolled again since, or opened and never written: most likely this process died just then
             self._part(said, "enrolled" if said.generation <= self._me.generation else "unfinished-generation")

@@ -3,6 +3,7 @@
 from sync_fakes import FakeOffice, OfficeSite, SimulatedSite
 
 from sync.status import LinkState
+from sync.upload import UNFINISHED_MS
 
 
 def _two_generations(office: FakeOffice) -> SimulatedSite:
@@ -70,3 +71,36 @@ def test_a_generation_that_was_just_begun_costs_one_question_more() -> None:
 
     assert ["hello", "hello", "journal", "journal"] == office.asked[before:]
     assert site.journal.fact_ids() == [fact for fact in office.fact_ids() if fact.startswith("fact")]
+
+
+def test_a_generation_that_another_machine_opened_just_now_is_left_to_it() -> None:
+    """Two machines speak for the site. What one opens, the other does not outbid at once: that race had no end in sight."""
+    office = FakeOffice()
+    site = SimulatedSite(office)
+    site.journal.write("fact-0")
+    site.settle()
+    office.site.current, office.site.journals[2] = 2, []
+    site.start()
+    site.turn()
+    asked_ms, other = site.clock.now_ms, SimulatedSite(office)
+    other.journal.generation = 2
+    other.journal.write("other-1")
+    other.settle()
+    site.turn(3)
+
+    assert "fenced" == site.uploader.status.reason
+    assert 2 == office.site.current
+    assert UNFINISHED_MS <= site.clock.now_ms - asked_ms
+
+
+def test_a_generation_that_nobody_writes_to_is_outbid_after_a_while() -> None:
+    """The process died between opening it and storing that it had."""
+    office = FakeOffice()
+    site = SimulatedSite(office)
+    office.site.current, office.site.journals[2] = 2, []
+    site.journal.write("fact-0")
+    site.start()
+    site.settle()
+
+    assert [(3, "unfinished-generation")] == site.journal.begun
+    assert ["fact-0"] == office.fact_ids()
