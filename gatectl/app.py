@@ -40,6 +40,7 @@ from gatectl.runtime.site_desk import SiteDesk
 from gatectl.runtime.supervisor import Supervisor
 from gatectl.runtime.watchers import Watchers
 from gatectl.runtime.wiring import Wiring
+from gatectl.store.ballast import keep_room
 from gatectl.store.database import StateLock, StoreRefused, begin_run, mark, open_database, set_mark, transaction
 from gatectl.store.journal import Tip, last_recorded
 from gatectl.store.starting import begin
@@ -63,7 +64,7 @@ def new_boot() -> Boot:
 class App:
     """One site's daemon, built and not yet started."""
 
-    def __init__(self, settings: Settings, file: SiteFile, connection: Connection) -> None:
+    def __init__(self, settings: Settings, file: SiteFile, connection: Connection, disk_low: str = "") -> None:
         self.settings = settings
         self.file = file
         self.boot = new_boot()
@@ -113,6 +114,7 @@ class App:
             link=lambda: self.link,
             started_ms=self.clock.monotonic_ms(),
             damaged=found.damaged,
+            disk_low=disk_low,
         )
         self.control = ControlServer(settings.socket, self.desk)
 
@@ -214,17 +216,18 @@ class App:
 
 
 @contextlib.contextmanager
-def opened_store(settings: Settings) -> Iterator[Connection]:
-    """The state directory, locked, and its database, checked. Raises StoreRefused."""
+def opened_store(settings: Settings) -> Iterator[tuple[Connection, str]]:
+    """The state directory, locked, and its database, checked; and what is to be said of the disk. Raises StoreRefused."""
     try:
         settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreRefused(f"{settings.state_dir}: {error.strerror}") from error
     lock = StateLock(settings.state_dir)
     try:
+        disk_low = keep_room(settings.state_dir)
         connection = open_database(settings.database)
         try:
-            yield connection
+            yield connection, disk_low
         finally:
             connection.close()
     finally:
@@ -235,8 +238,8 @@ def run(settings: Settings) -> int:
     """Run the daemon until it is told to stop; returns the exit code."""
     configure_logs(settings.log_level, settings.log_format)
     file = load_checked(settings.config)
-    with opened_store(settings) as connection:
-        app = App(settings, file, connection)
+    with opened_store(settings) as (connection, disk_low):
+        app = App(settings, file, connection, disk_low)
         for number in (signal.SIGTERM, signal.SIGINT):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda signum, _: app.supervisor.stop(signal.Signals(signum).name))

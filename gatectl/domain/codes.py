@@ -371,6 +371,14 @@ _TABLE = (
         409,
     ),
     Code(
+        "E-DSK-01",
+        "The disk of the state directory is almost full.",
+        "Something else fills it, mostly logs. The daemon's own reserve is in use, or could not be made.",
+        "df -h; journalctl --vacuum-size=200M; systemctl restart gatectl. A full disk stops the daemon: no record, no gate.",
+        _D,
+        409,
+    ),
+    Code(
         "E-BAR-01",
         "The arm does not report closed.",
         "Limit switch, boom blocked, or the operator's own safety input.",

@@ -71,7 +71,12 @@ def lane_faults(site: Site, lane: LaneId) -> dict[LaneFault, str]:
 
 
 def problems(
-    site: Site, link: LinkStatus | None, has_office: bool, quality: TimeQuality, damaged: str = ""
+    site: Site,
+    link: LinkStatus | None,
+    has_office: bool,
+    quality: TimeQuality,
+    damaged: str = "",
+    disk_low: str = "",
 ) -> list[Plain]:
     """Everything that needs a person, worst first: safety and lanes, devices, the clock, the office."""
     found = [
@@ -82,6 +87,8 @@ def problems(
     found += [problem(device, "E-DEV-01", lost.why) for device, lost in sorted(site.books.devices_lost.items())]
     if damaged:
         found.append(problem("", "E-JNL-01", damaged))
+    if disk_low:
+        found.append(problem("", "E-DSK-01", disk_low))
     if quality is TimeQuality.UNSET:
         found.append(problem("", "E-TIME-01"))
     if link is not None and link.state is LinkState.STOPPED:

@@ -68,6 +68,8 @@ class SiteDesk:
     started_ms: int
     damaged: str = ""
     """What the start found wrong with the journal."""
+    disk_low: str = ""
+    """What the start found of room on the disk, when it was too little."""
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -100,7 +102,9 @@ class SiteDesk:
                 lambda site: (
                     [self._lane_row(site, wires, last[wires.lane]) for wires in self.wiring.lanes],
                     panel.area_rows(site),
-                    panel.problems(site, link_status, self.office is not None, now.quality, self.damaged),
+                    panel.problems(
+                        site, link_status, self.office is not None, now.quality, self.damaged, self.disk_low
+                    ),
                     (site.plan.site, site.plan.name, site.boot.boot_id),
                 )
             )

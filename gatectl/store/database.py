@@ -4,6 +4,7 @@ One process owns the state directory (a lock on it) and exactly one connection w
 corrupt a WAL database when two do (sqlite.org/changes.html, 3.51.3). Others read read-only and never checkpoint.
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -48,8 +49,9 @@ class StateLock:
             owner = self._path.read_text().strip() or "unknown"
             os.close(self._fd)
             raise StoreRefused(f"{state_dir} is in use by gatectl with pid {owner}: stop that one first") from error
-        os.truncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # who holds it is a courtesy: a full disk takes the lock and not the number
+            os.truncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         os.close(self._fd)

@@ -132,6 +132,7 @@ class Histories:
         gone = [ticket for ticket in backup.ledger.tickets if ticket not in self.ledger.tickets]
         self.daemon.disk.restore(backup.disk)
         self.ledger.go_back_to(backup.ledger)
+        self.daemon.done = None  # what was done since is on no disk any more
         pending = {key for key, payment in self.daemon.disk.mirror().payments.items() if payment.state == "PENDING"}
         for terminal in self.terminals.values():
             terminal.asked_again = True

@@ -53,6 +53,13 @@ class Inspector(Watch):
         if isinstance(effect, CloseArm):
             self.overtaken += nothing_closes_over_a_way_not_known_clear(daemon, effect)
 
+    def started(self, daemon: Daemon) -> None:
+        """What was performed, or told to a person, had its record on disk: a start must find it there."""
+        done, tip = daemon.done, daemon.disk.position()
+        if done is not None and done.generation == tip.generation:
+            kept = daemon.disk.head_at(done.generation, done.seq)
+            hold(kept == done.head, "what was performed is on record", f"{done.generation}/{done.seq}")
+
     # -- now and then ----------------------------------------------------------------------------------------------------
 
     def audit(self, daemon: Daemon) -> None:

@@ -272,7 +272,8 @@ class StoreDisk:
     def restore(self, backup: tuple[Platter, int]) -> None:
         vfs.detach(self._folder)
         self._close()
-        self.platter = backup[0].copy()
+        trouble, self.platter = self.trouble, backup[0].copy()
+        self.trouble = trouble
         self._seen = backup[1]
         self._checked = (1, 0, chain.genesis(self.plan.site, 1))
         self._attach()

@@ -302,6 +302,7 @@ class SiteUnderTest:
     def close(self) -> None:
         if self.process is not None:
             self.kill()
+        (self.root / "state" / "ballast").unlink(missing_ok=True)  # pytest keeps folders of several runs
         self.plant.close()
 
     # -- looking ---------------------------------------------------------------------------------------------------

@@ -236,3 +236,13 @@ def schema(path: Path) -> list[tuple[str, ...]]:
         version = db.execute("PRAGMA user_version").fetchone()
     db.close()
     return [*rows, version]
+
+
+def test_a_full_disk_takes_the_lock_and_not_the_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start on a full disk is refused by what the database says, not by a file that only names who runs."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    StateLock(tmp_path).release()

@@ -16,6 +16,7 @@ from gatectl.world.plans import AREA, site_plan
 from gatectl.world.platter import FULL, IOERR_FSYNC, IOERR_READ, IOERR_WRITE, File, Platter, Refused
 from gatectl.world.simulation import Options, World
 from gatectl.world.store_disk import StoreDisk
+from sync.ports import Position
 
 PLAN = site_plan(1, 2, spots=500)
 Make = Callable[[list[f.Fact], int], SiteDisk]
@@ -183,6 +184,35 @@ def test_the_same_seed_ends_with_the_same_head_on_either_disk(seed: int) -> None
     assert ("", "") == (one.broken, other.broken)
     assert one.head == other.head
     assert store.daemon.stops == memory.daemon.stops
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+def test_backups_and_clones_are_the_same_on_either_disk(seed: int) -> None:
+    """With every fault there is. In these two a disk is restored while it is full: it is still full then."""
+    options = Options(seed, days=0.1, lanes=4, oddity=0.3, faults_per_hour=20)
+    one, other = World(options).run(), World(replace(options, disk="store")).run()
+
+    assert ("", "") == (one.broken, other.broken)
+    assert one.head == other.head
+
+
+def test_a_start_that_finds_less_than_was_performed_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check on the check: a disk that takes a commit back at a power cut, after its effects were performed."""
+    cut = Disk.cut
+
+    def forgets(self: Disk, facts: Any, *, torn: bool) -> None:
+        cut(self, facts, torn=torn)
+        if len(self._rows) > 1 and self._folded < len(self._rows):
+            lost, kept = self._rows.pop(), self._rows[-1]
+            self._tip = Position(kept.generation, lost.record.seq - 1, kept.head)
+
+    monkeypatch.setattr(Disk, "cut", forgets)
+    broken = [
+        World(Options(seed, days=0.1, lanes=4, faults_per_hour=40, kinds=("power",))).run().broken
+        for seed in range(1, 4)
+    ]
+
+    assert any(broken), broken
 
 
 def test_a_disk_that_refuses_stops_the_process_until_it_is_mended() -> None:
