@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from gatectl.domain.books import Books
+from gatectl.domain.kinds import KINDS
 from gatectl.domain.plan import SitePlan
 from gatectl.store.checking import check_newest, mirror_differs, open_to_check
 from gatectl.store.database import StoreRefused, transaction
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 CHECKED_MAX: Final = 10_000
 """Newest records whose chain a start computes; a journal that is no longer also has its whole mirror compared."""
+
+NEWER_TOLD_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ def begin(connection: Connection, path: Path, plan: SitePlan) -> Start:
     """The books of a start. Raises StoreRefused when neither mirror nor journal gives any."""
     with closing(open_to_check(path)) as db:
         damages = check_newest(db, plan.site, CHECKED_MAX)
+        if not damages:
+            _refuse_what_is_newer(db)
         differing = [] if damages else mirror_differs(db, CHECKED_MAX)
     damaged = f"{len(damages)} damaged, first {damages[0]}" if damages else ""
     if damaged:
@@ -56,6 +61,20 @@ def begin(connection: Connection, path: Path, plan: SitePlan) -> Start:
         raise StoreRefused(
             f"the mirror cannot be read or made again: {error!r}. Next: gatectl journal repair"
         ) from error
+
+
+def _refuse_what_is_newer(db: sqlite3.Connection) -> None:
+    """A site whose software went back to an older version: it would decide without what it cannot read."""
+    rows = db.execute(
+        "SELECT DISTINCT kind, version FROM journal WHERE position > (SELECT max(position) FROM journal) - ?"
+        " ORDER BY kind, version",
+        (CHECKED_MAX,),
+    )
+    known = {(kind, cls.version) for kind, cls in KINDS.items()}
+    newer = [f"{kind}/{version}" for kind, version in rows if (kind, version) not in known]
+    if newer:
+        told = ", ".join(newer[:NEWER_TOLD_MAX])
+        raise StoreRefused(f"the journal holds facts of a newer version: {told}. Next: install a newer gatectl")
 
 
 def _rebuild(connection: Connection) -> None:
