@@ -242,4 +242,4 @@ def test_no_heap_outgrows_the_lot() -> None:
         index.hold(SpotId("00050"))
         index.release(SpotId("00050"))
 
-    assert len(index._types[MAIN]["COMPACT"].heap) == 100
+    assert sum(len(level.heap) for level in index._types[MAIN]["COMPACT"].levels) == 100
