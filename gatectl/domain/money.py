@@ -6,7 +6,9 @@ Rule 2: a currency is known by name or refused by name; the number of digits is 
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 AMOUNT_MINOR_MAX = 10**12
 """Minor units. Typed and configured amounts above it are refused as mistakes; far inside SQLite's 64-bit integer."""
@@ -26,6 +28,9 @@ EXPONENTS: Mapping[str, int] = MappingProxyType(
     {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
 )
 """ISO 4217 code -> decimal digits of its minor unit (ISO 4217 list one, national currencies)."""
+
+SHOWN_KEPT: Final = 512
+"""Texts of amounts that are remembered: a board has few prices, and each is shown again and again."""
 
 _AMOUNT = re.compile(r"([0-9]{1,15})(?:[.,]([0-9]{1,15}))?")
 
@@ -54,6 +59,7 @@ def decimal_text(minor: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{places}d}" if places else f"{sign}{whole}"
 
 
+@lru_cache(maxsize=SHOWN_KEPT)
 def shown(minor: int, currency: str) -> str:
     """`1250, "EUR"` -> `"EUR 12.50"`. Raises UnknownCurrency."""
     return f"{currency} {decimal_text(minor, currency)}"

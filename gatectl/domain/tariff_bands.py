@@ -309,6 +309,7 @@ class Bands(Rate):
             _put(part, "", [Charged("Base price", self.base_minor)], span.percent)
         days = self._day_ends(span)
         day_end_ms = next(days)
+        known: dict[tuple[int, int, bool], list[Charged]] = {}  # the pieces of a long stay are of few lengths
         for begins_ms, ends_ms, number in stretches(_week(self.bands), span.entered_ms, span.until_ms, span.zone):
             band, spent_minor, at_ms = self.bands[number], 0, begins_ms
             while at_ms < ends_ms:
@@ -317,7 +318,8 @@ class Bands(Rate):
                     parts.append(part)
                     continue
                 to_ms = min(ends_ms, day_end_ms)
-                charged = band.time(to_ms - at_ms, at_ms == begins_ms, span.currency)
+                piece = (number, to_ms - at_ms, at_ms == begins_ms)
+                charged = known[piece] = known.get(piece) or band.time(*piece[1:], span.currency)
                 label = f"{band.name}: " if band.name else ""
                 cost_minor = _put(part, label, charged, span.percent)
                 if band.cap_minor is not None and spent_minor + cost_minor > band.cap_minor:

@@ -10,6 +10,7 @@ Rule 3: a band that runs past midnight belongs to the day on which it begins.
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -17,6 +18,8 @@ DAY_MINUTES: Final = 24 * 60
 WEEK_MINUTES: Final = 7 * DAY_MINUTES
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOBODY: Final = 255
+EDGES_KEPT: Final = 512
+"""Edges of bands and days that are remembered: every price of these days asks for the same ones."""
 
 
 class Window(NamedTuple):
@@ -103,6 +106,7 @@ def wall_at(at_ms: int, zone: tzinfo) -> datetime:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).replace(tzinfo=None, fold=0)
 
 
+@lru_cache(maxsize=EDGES_KEPT)
 def instant_ms(wall: datetime, zone: tzinfo) -> int:
     """When the wall clock first shows a naive datetime, or skips it."""
     late_ms = _ms(wall.replace(tzinfo=zone))

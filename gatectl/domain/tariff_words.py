@@ -40,12 +40,11 @@ def fewer(parts: list[list[Line]], currency: str) -> list[Line]:
     """The lines of a stay's days, each with its day if there are several; no more than fit, the sum unchanged."""
     if len(parts) == 1:
         return _gathered(_cut("", parts[0]), LINES_MAX)
-    labelled = [_cut(f"Day {number}: ", lines) for number, lines in enumerate(parts, 1)]
-    if sum(map(len, labelled)) <= LINES_MAX:
-        return [line for lines in labelled for line in lines]
+    if sum(map(len, parts)) <= LINES_MAX:
+        return [line for number, lines in enumerate(parts, 1) for line in _cut(f"Day {number}: ", lines)]
     between = [sum(line.amount_minor for line in lines) for lines in parts[1:-1]]
-    middle = _between(between, currency)
-    return [*_gathered(labelled[0], DAY_LINES_MAX), *middle, *_gathered(labelled[-1], DAY_LINES_MAX)]
+    first, last = _cut("Day 1: ", parts[0]), _cut(f"Day {len(parts)}: ", parts[-1])
+    return [*_gathered(first, DAY_LINES_MAX), *_between(between, currency), *_gathered(last, DAY_LINES_MAX)]
 
 
 def _between(totals: list[int], currency: str) -> list[Line]:
