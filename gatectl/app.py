@@ -27,7 +27,7 @@ from gatectl.runtime.buses import build_buses, devices_of
 from gatectl.runtime.capture import FOLDER, Capture
 from gatectl.runtime.clock import Origin, SystemClock
 from gatectl.runtime.control import ControlServer
-from gatectl.runtime.core import Core
+from gatectl.runtime.core import Core, CoreStopped
 from gatectl.runtime.effects import Effects
 from gatectl.runtime.keys import KEYS_FILE, load_keyring
 from gatectl.runtime.link import Link, News, build_link
@@ -129,9 +129,7 @@ class App:
         self.core.start()
         if self.link:
             self.link.start()
-            news = self._news()
-            for key, body in self.reader.feed_rows("tariff"):
-                news.tariff(key, body)
+            self._news().again(self.reader.feed_rows)
         self.control.start()
         self.supervisor.turns = {
             "core": lambda: self.core.turns,
@@ -170,7 +168,11 @@ class App:
             self.link.watch(self.core.post)
 
     def _news(self) -> News:
-        return News(self.core.post, self.clock)
+        return News(self.core.post, self.clock, self._caught_up)
+
+    def _caught_up(self) -> None:
+        with contextlib.suppress(CoreStopped):
+            self.core.ask(lambda site: site.boot)
 
     def _build_link(self) -> Link | None:
         office = self.file.office

@@ -5,52 +5,11 @@ line's published table (`EXITS`); an exit code that is not in it means failure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 
+from gatectl.domain.code_row import EXITS, Code, Exit
+from gatectl.domain.codes_rights import RIGHTS
 
-class Exit(IntEnum):
-    """How a command ended."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    DEGRADED = 3
-    NOT_FOUND = 4
-    NOT_RUNNING = 5
-    NO_PERMISSION = 6
-    NO_ANSWER = 7
-    REFUSED = 8
-    CANCELLED = 9
-    INTERRUPTED = 130
-
-
-EXITS: Mapping[Exit, str] = {
-    Exit.OK: "done",
-    Exit.FAILED: "failed",
-    Exit.USAGE: "the command was not understood",
-    Exit.DEGRADED: "degraded: something needs a person (status)",
-    Exit.NOT_FOUND: "no such lane, ticket, device or key",
-    Exit.NOT_RUNNING: "the daemon is not running",
-    Exit.NO_PERMISSION: "no permission",
-    Exit.NO_ANSWER: "a device did not answer",
-    Exit.REFUSED: "refused by safety or by state",
-    Exit.CANCELLED: "cancelled by the person",
-    Exit.INTERRUPTED: "interrupted (Ctrl-C)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One code. `sentence` is what is wrong, `cause` why it can be, `action` what to do or type."""
-
-    code: str
-    sentence: str
-    cause: str
-    action: str
-    exit: Exit
-    http: int
-
+__all__ = ["CODES", "EXITS", "FAULT_CODES", "Code", "Exit", "code_of", "problem"]
 
 _F, _N, _R, _D = Exit.FAILED, Exit.NOT_FOUND, Exit.REFUSED, Exit.DEGRADED
 
@@ -501,8 +460,8 @@ _TABLE = (
     ),
 )
 
-CODES: Mapping[str, Code] = {row.code: row for row in _TABLE}
-assert len(CODES) == len(_TABLE), "two rows share a code"
+CODES: Mapping[str, Code] = {row.code: row for row in (*_TABLE, *RIGHTS)}
+assert len(CODES) == len(_TABLE) + len(RIGHTS), "two rows share a code"
 
 FAULT_CODES: Mapping[str, str] = {
     "arming-loop-stuck": "E-LOOP-01",

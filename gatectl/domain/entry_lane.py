@@ -1,9 +1,10 @@
-"""The entry lane: a vehicle arrives, presses, takes a ticket, drives in. A table, and the handlers of the station.
+"""The entry lane: a vehicle arrives, presses and takes a ticket, or shows a pass or a reservation, and drives in.
 
 Rule 1: everything that decides what an entry lane does next is in this table; the opening itself is shared with exits.
 Rule 2: a ticket is made only for a vehicle that is seen, with the arm seen down and nothing in the way of a good opening.
 Rule 3: taking the ticket is the grant. The number is used up before anything prints, and burnt if the paper is not taken.
-Rule 4: a vehicle that was granted and could not pass keeps its grant while it stands there; a new press is a new vend.
+Rule 4: a right that is read (pass, reservation) gives a virtual ticket: a number without paper, granted as it is issued.
+Rule 5: a vehicle that was granted and could not pass keeps its grant while it stands there; a new press is a new vend.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from gatectl.domain.effects import PrintTicket, RetractTicket
 from gatectl.domain.facts import LaneFault, TicketTaken, TicketVoided, VoidReason
 from gatectl.domain.frozen import replace
-from gatectl.domain.ids import JobId
+from gatectl.domain.ids import JobId, TicketNumber
 from gatectl.domain.lane import (
     ButtonPressed,
     CodeWasRead,
@@ -30,12 +31,20 @@ from gatectl.domain.lane import (
     TicketRetracted,
     View,
 )
+from gatectl.domain.lane_codes import (
+    read_early,
+    read_out_of_service,
+    read_without_vehicle,
+    refused,
+    too_many_pins,
+)
 from gatectl.domain.lane_common import STATION_FAILED, arm_is_down, arming_usable, loops_trusted, settle, show
 from gatectl.domain.lane_hand import stop_ticketing
-from gatectl.domain.lane_moves import may_close_for_next, start_closing, vend
+from gatectl.domain.lane_moves import intend, may_close_for_next, start_closing, vend
 from gatectl.domain.lane_records import issued
 from gatectl.domain.lane_shared import LoopEvent, answers_ignored, log_implausible, on_loops, shared_rows
 from gatectl.domain.lane_start import starting_rows
+from gatectl.domain.passage import restarted
 from gatectl.domain.table import Handler, Pair, Table, Turn, everywhere, handles, pairs
 
 P = Phase
@@ -67,6 +76,11 @@ def _serve(turn: Turn) -> None:
     if lane.ticket is not None:
         vend(turn, "retry", lane.ticket)
         return
+    _print(turn)
+
+
+def _print(turn: Turn) -> None:
+    lane = turn.lane
     offer = turn.view.offer(lane.quote)
     if isinstance(offer, Refusal):
         show(turn, offer.text)
@@ -94,13 +108,13 @@ def _serve(turn: Turn) -> None:
     turn.go(P.PRINTING, turn.timing.print_ms)
 
 
-def _refusal(lane: Lane) -> str:
+def _refusal(lane: Lane, paper: bool = True) -> str:
     """Why no ticket can be had now, for the driver; empty when one can."""
     if not arming_usable(lane) or not lane.arming.occupied:
         return "Vehicle not seen\nPlease call"
     if not arm_is_down(lane) or not loops_trusted(lane):
         return "Please wait"
-    if lane.plan.has_printer and lane.ticket is None:
+    if paper and lane.plan.has_printer and lane.ticket is None:
         return next((text for fault, text in _NO_TICKETS.items() if fault in lane.faults), "")
     return ""
 
@@ -131,14 +145,73 @@ def press_at_open_arm(turn: Turn, happened: ButtonPressed) -> None:
 
 @handles(DeadlinePassed, P.PRINTING, P.OPENING)
 def present_deadline(turn: Turn, happened: DeadlinePassed) -> None:
-    """A press that waited for the arm is served; a vehicle that stands here for too long is a stuck loop."""
-    if turn.lane.asked is not None:
+    """A press or a credential that waited for the arm is served; a vehicle that stands here for too long is a stuck loop."""
+    text = turn.lane.asked
+    if text is not None:
         turn.lane = replace(turn.lane, asked=None)
         turn.go(P.PRESENT, turn.timing.stuck_ms)
-        _serve(turn)
+        if text:
+            _recognise(turn, text)
+        else:
+            _serve(turn)
         return
     turn.raise_fault(LaneFault.ARMING_LOOP_STUCK, f"occupied for {turn.timing.stuck_ms} ms with the arm down")
     settle(turn)
+
+
+# -- the right ------------------------------------------------------------------------------------------------------
+
+
+@handles(CodeWasRead, P.OPENING)
+def read(turn: Turn, happened: CodeWasRead) -> None:
+    """A pass or a reservation: a virtual ticket is issued and granted, and the arm opens."""
+    _recognise(turn, happened.text)
+
+
+def _recognise(turn: Turn, text: str) -> None:
+    lane = turn.lane
+    refusal = _refusal(lane, paper=False)
+    if refusal:
+        show(turn, refusal)
+    elif lane.ticket is not None:
+        vend(turn, "retry", lane.ticket)
+    else:
+        ticket = _entitled(turn, text)
+        if ticket is not None:
+            vend(turn, "entitled", ticket)
+
+
+def _entitled(turn: Turn, text: str) -> TicketNumber | None:
+    """Issue the virtual ticket of a right and use the right; None if it was refused."""
+    if too_many_pins(turn, text):
+        return None
+    right = turn.view.entitle(text)
+    if isinstance(right, Refusal):
+        refused(turn, text, right)
+        return None
+    turn.record(issued(turn, right.offer), *right.facts, TicketTaken(right.offer.ticket, turn.lane.plan.lane))
+    show(turn, right.text)
+    return right.offer.ticket
+
+
+@handles(CodeWasRead, P.PASSING)
+def read_at_open_arm(turn: Turn, happened: CodeWasRead) -> None:
+    """Free flow: the lane stands open, and by whose right a vehicle goes in is put on record.
+
+    An arm that our own vend left up in the dark comes down by the rule first, and then the right is looked at as usual.
+    """
+    lane = turn.lane
+    if lane.arming.clear or lane.fresh or lane.ticket is not None:
+        return
+    if may_close_for_next(lane):
+        turn.lane = replace(lane, asked=happened.text)
+        show(turn, "Please wait")
+        start_closing(turn)
+        return
+    ticket = _entitled(turn, happened.text)
+    if ticket is not None:
+        intend(turn, "free-flow", ticket)
+        turn.lane = replace(turn.lane, ticket=ticket, fresh=True, last=None, track=restarted(turn.lane.track))
 
 
 # -- the ticket -----------------------------------------------------------------------------------------------------
@@ -253,6 +326,13 @@ TRANSITIONS: Final[dict[Pair, Handler]] = {
     (P.PASSING, ButtonPressed): press_early,
     (P.CLOSING, ButtonPressed): press_early,
     (P.HELD_OPEN, ButtonPressed): press_at_open_arm,
+    (P.IDLE, CodeWasRead): read_without_vehicle,
+    (P.PRESENT, CodeWasRead): read,
+    (P.PASSING, CodeWasRead): read_early,
+    (P.CLOSING, CodeWasRead): read_early,
+    (P.HELD_OPEN, CodeWasRead): read_at_open_arm,
+    (P.LOCKED, CodeWasRead): read_out_of_service,
+    (P.OUT_OF_SERVICE, CodeWasRead): read_out_of_service,
     (P.PRESENT, DeadlinePassed): present_deadline,
     **everywhere(_STATION, *station_loops, pulled, retracted, print_failed),
     (P.PRINTING, TicketPrinted): printed,
@@ -265,8 +345,10 @@ TRANSITIONS: Final[dict[Pair, Handler]] = {
 
 IGNORED: Final[frozenset[Pair]] = (
     answers_ignored(PHASES)
-    # Nothing is paid and no code is read at an entry.
-    | pairs(PHASES, CodeWasRead, TerminalAnswered, PaidElsewhere)
+    # Nothing is paid at an entry.
+    | pairs(PHASES, TerminalAnswered, PaidElsewhere)
+    # A credential while a ticket or an opening is under way, before the lane knows where it is, and in a fire.
+    | pairs(frozenset({P.STARTING, P.FIRE, P.OPENING, P.OPEN}) | _STATION, CodeWasRead)
     # A press while something is under way for the same vehicle, or where none can be served.
     | pairs(frozenset({P.STARTING, P.LOCKED, P.FIRE, P.OUT_OF_SERVICE, P.OPENING, P.OPEN}) | _STATION, ButtonPressed)
     # What a printer says of a job that is settled.

@@ -40,6 +40,25 @@ class TariffReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """A row of reference data: `body` is the canonical JSON of it, None when the row was removed. Not for tariffs."""
+
+    kind: str
+    key: str
+    body: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedWhole:
+    """The feed was told from its beginning: of a kind there are these rows and no others."""
+
+    kind: str
+    keys: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfficeCommanded:
     """A live command from the office; refused by name when `deadline_mono_ms` has passed."""
 
@@ -142,6 +161,8 @@ Event = (
     | DeviceWent
     | OfficeWent
     | TariffReceived
+    | Received
+    | ReceivedWhole
     | OfficeCommanded
     | HandAsked
     | CashOffered

@@ -27,6 +27,13 @@ from gatectl.domain.lane import (
     TicketRetracted,
     View,
 )
+from gatectl.domain.lane_codes import (
+    read_early,
+    read_out_of_service,
+    read_without_vehicle,
+    refused,
+    too_many_pins,
+)
 from gatectl.domain.lane_common import settle, show
 from gatectl.domain.lane_moves import intend, may_close_for_next, start_closing
 from gatectl.domain.lane_pay import (
@@ -38,7 +45,6 @@ from gatectl.domain.lane_pay import (
     paid_elsewhere,
     pay_deadline,
     paying_loops,
-    refuse,
 )
 from gatectl.domain.lane_shared import answers_ignored, shared_rows
 from gatectl.domain.lane_start import starting_rows
@@ -59,31 +65,15 @@ def read(turn: Turn, happened: CodeWasRead) -> None:
 
 
 def _serve(turn: Turn, text: str) -> None:
+    if too_many_pins(turn, text):
+        return
     price = turn.view.admit(text)
     if isinstance(price, Refusal):
-        refuse(turn, price.code, price.text)
+        refused(turn, text, price)
     elif price.due_minor > 0:
         charge(turn, price)
     else:
         let_out(turn, "paid", price.ticket)
-
-
-@handles(CodeWasRead)
-def read_without_vehicle(turn: Turn, happened: CodeWasRead) -> None:
-    refuse(turn, "E-LANE-04", "Please drive up")
-
-
-@handles(CodeWasRead)
-def read_out_of_service(turn: Turn, happened: CodeWasRead) -> None:
-    refuse(turn, "E-CLOSED-01", "Out of service\nPlease call")
-
-
-@handles(CodeWasRead)
-def read_early(turn: Turn, happened: CodeWasRead) -> None:
-    """The next vehicle presents its ticket while the arm is still up behind the last one: served when it is down."""
-    if turn.lane.arming.occupied and not turn.lane.fresh:
-        turn.lane = replace(turn.lane, asked=happened.text)
-        show(turn, "Please wait")
 
 
 @handles(CodeWasRead, P.PASSING)
@@ -100,9 +90,11 @@ def read_at_open_arm(turn: Turn, happened: CodeWasRead) -> None:
         show(turn, "Please wait")
         start_closing(turn)
         return
+    if too_many_pins(turn, happened.text):
+        return
     price = turn.view.admit(happened.text)
     if isinstance(price, Refusal):
-        refuse(turn, price.code, price.text)
+        refused(turn, happened.text, price)
         return
     made = intend(turn, "free-flow", price.ticket)
     turn.record(TicketSpent(price.ticket, lane.plan.lane, made))

@@ -297,6 +297,15 @@ class TicketOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Entitled:
+    """A right that was read at an entry: the virtual ticket it gives, and the facts that use the right. `text` is shown."""
+
+    offer: TicketOffer
+    facts: tuple[Fact, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What a vehicle at an entry is told before it asks for a ticket: `text` is shown, the ticket keeps `fixed`."""
 
@@ -339,11 +348,17 @@ class View(Protocol):
     def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
         """A ticket for a vehicle of the lane's type, or why not (full, closed). `quote`: what the vehicle was told."""
 
+    def entitle(self, text: str) -> Entitled | Refusal:
+        """What was read at this entry, as a right to enter without a paper ticket (a pass, a reservation), or why not."""
+
     def exception_offer(self) -> TicketOffer:
         """A number for a vehicle that is in without a ticket; never refused, holds no spot when the lot is full."""
 
     def admit(self, code: str) -> Price | Refusal:
-        """Verify a read code at this exit: authentic, of this site, inside, neither spent nor void; then its price."""
+        """Verify what was read at this exit: authentic, of this site, inside, neither spent nor void; then its price.
+
+        A ticket's code, or the credential of a right that a vehicle came in by.
+        """
 
     def price(self, ticket: TicketNumber) -> Price:
         """What is due for a ticket now."""
@@ -432,6 +447,8 @@ class Lane:
     """What the device said of the last order: "" (nothing yet), "confirmed", "refused", "unknown"."""
     last: TicketNumber | None = None
     """The ticket whose passage this opening committed: its vehicle may still reverse."""
+    misses: tuple[int, ...] = ()
+    """When PINs that nobody has were typed here, on the monotonic clock: the newest PIN_MISSES_MAX."""
     asked: str | None = None
     """A press ("") or a read code that waits for the arm to come down."""
     way_since_mono_ms: int = 0

@@ -8,10 +8,11 @@ Rule 3: what the terminal has not answered stays pending and is asked for again;
 from typing import Final
 
 from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, QueryPayment
-from gatectl.domain.facts import CodeRefused, LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
+from gatectl.domain.facts import LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
 from gatectl.domain.frozen import replace
 from gatectl.domain.ids import JobId, PaymentId, TicketNumber
 from gatectl.domain.lane import DeadlinePassed, PaidElsewhere, Phase, Price, TerminalAnswered
+from gatectl.domain.lane_codes import refuse
 from gatectl.domain.lane_common import STATION_FAILED, settle, show
 from gatectl.domain.lane_moves import vend
 from gatectl.domain.lane_shared import LoopEvent, log_implausible, on_loops
@@ -27,11 +28,6 @@ PENDING_MAX: Final = 8
 """Unanswered payments remembered by a lane. One more, and the oldest is recorded as failed, outcome unknown."""
 
 _FINAL: Final = frozenset({"declined", "cancelled", "timed-out"})
-
-
-def refuse(turn: Turn, code: str, text: str, ticket: TicketNumber | None = None) -> None:
-    turn.record(CodeRefused(turn.lane.plan.lane, code, ticket))
-    show(turn, text)
 
 
 def let_out(turn: Turn, cause: str, ticket: TicketNumber) -> None:

@@ -1,7 +1,7 @@
 """What the site is, as the domain sees it: made from the site file once, at start."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from gatectl.domain.ids import AreaId, LaneId, SiteId
@@ -27,6 +27,8 @@ class SitePlan:
     compatible: Mapping[str, tuple[str, ...]]
     config_digest: str
     software: str
+    quotas: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Area and spot type to how many spots of them the office may sell, until its feed says otherwise."""
 
     def lane(self, lane: LaneId) -> LanePlan:
         return next(plan for plan in self.lanes if plan.lane == lane)

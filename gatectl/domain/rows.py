@@ -140,6 +140,11 @@ class Tables:
         assert column in table.indexes, f"{table.name}.{column} has no index"
         yield from self._found.get((table.name, column), {}).get(value, {}).values()
 
+    def counted(self, table: Table, column: str, value: Value) -> int:
+        """How many live rows have a value in an indexed column; costs nothing."""
+        assert column in table.indexes, f"{table.name}.{column} has no index"
+        return len(self._found.get((table.name, column), {}).get(value, ()))
+
     def count(self, table: Table) -> int:
         return len(self._rows.get(table.name, {}))
 

@@ -13,6 +13,7 @@ from gatectl.domain import facts as f
 from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
 from gatectl.domain.business import registry as business
+from gatectl.domain.business.feeding import received, removed
 from gatectl.domain.business.rule import TURN_MS, Context, No
 from gatectl.domain.effects import Effect, QueryPayment, Reply
 from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
@@ -270,6 +271,17 @@ class Site:
         elif not _same_tariff(known, tariff):
             self._record(f.CommandRefused(f"tariff {tariff.tariff}", event.source, _KEEPS_ITS_PRICES))
 
+    def _received(self, event: events.Received, now: Moment) -> None:
+        outcome = received(self._context(), event)
+        if isinstance(outcome, No):
+            self._record(f.CommandRefused(f"{event.kind} {event.key}"[:200], event.source, outcome.why[:200]))
+        else:
+            self._record(*outcome)
+
+    def _received_whole(self, event: events.ReceivedWhole, now: Moment) -> None:
+        for gone in removed(self._context(), event):
+            self._received(gone, now)
+
     def _office_commanded(self, event: events.OfficeCommanded, now: Moment) -> None:
         if now.mono_ms > event.deadline_mono_ms:
             self._record(f.CommandRefused(event.command, event.who, "expired"))
@@ -478,6 +490,8 @@ _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
     events.DeviceWent: Site._device_went,
     events.OfficeWent: Site._office_went,
     events.TariffReceived: Site._tariff_received,
+    events.Received: Site._received,
+    events.ReceivedWhole: Site._received_whole,
     events.OfficeCommanded: Site._office_commanded,
     events.HandAsked: Site._hand_asked,
     events.CashOffered: Site._cash_offered,

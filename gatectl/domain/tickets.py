@@ -139,7 +139,7 @@ def sign(keyring: Keyring, site: SiteId, *, counter: int, tag: str, issued_s: in
     body = b"".join(
         (
             bytes((_VERSION,)),
-            _site_hash(site),
+            site_hash(site),
             counter.to_bytes(4),
             _tag_to_int(tag).to_bytes(3),
             min(max(issued_s, 0), ISSUED_S_MAX).to_bytes(5),
@@ -147,7 +147,7 @@ def sign(keyring: Keyring, site: SiteId, *, counter: int, tag: str, issued_s: in
         )
     )
     assert len(body) == _BODY_BYTES, f"{number}: {len(body)} bytes"
-    return base64.b32encode(body + _mac(keyring.keys[keyring.current], site, body)).decode()
+    return base64.b32encode(body + code_mac(keyring.keys[keyring.current], _CONTEXT, site, body)).decode()
 
 
 def verify(text: str, keyring: Keyring, site: SiteId) -> VerifiedCode | CodeRefusal:
@@ -158,13 +158,13 @@ def verify(text: str, keyring: Keyring, site: SiteId) -> VerifiedCode | CodeRefu
     body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
     if body[0] != _VERSION:
         return CodeRefusal("E-TKT-01", f"a ticket code of version {body[0]}")
-    if body[1:5] != _site_hash(site):
+    if body[1:5] != site_hash(site):
         return CodeRefusal("E-TKT-02", "a ticket of another site")
     key_id = body[18]
     key = keyring.keys.get(key_id)
     if key is None:
         return CodeRefusal("E-TKT-03", f"key {key_id} is not in use at this site")
-    if not hmac.compare_digest(mac, _mac(key, site, body)):
+    if not hmac.compare_digest(mac, code_mac(key, _CONTEXT, site, body)):
         return CodeRefusal("E-TKT-03", "not signed by this site")
     counter, tag = int.from_bytes(body[5:9]), _int_to_tag(int.from_bytes(body[9:12]))
     issued_s, vehicle_type = int.from_bytes(body[12:17]), _TYPES.get(body[17], OTHER)
@@ -177,15 +177,17 @@ def resigned(text: str, keyring: Keyring, keys: Mapping[int, bytes], site: SiteI
     if isinstance(read, CodeRefusal):
         return None
     body = base64.b32decode(text)[:_BODY_BYTES]
-    return base64.b32encode(body + _mac(keys[read.key_id], site, body)).decode()
+    return base64.b32encode(body + code_mac(keys[read.key_id], _CONTEXT, site, body)).decode()
 
 
-def _site_hash(site: SiteId) -> bytes:
+def site_hash(site: SiteId) -> bytes:
+    """What a code says of its site in clear."""
     return hashlib.sha256(b"gatectl/site/1\0" + site.encode()).digest()[:4]
 
 
-def _mac(key: bytes, site: SiteId, body: bytes) -> bytes:
-    return hmac.digest(key, _CONTEXT + site.encode() + b"\0" + body, "sha256")[:_MAC_BYTES]
+def code_mac(key: bytes, context: bytes, site: SiteId, body: bytes) -> bytes:
+    """`context` keeps what is signed for one purpose from being taken for another."""
+    return hmac.digest(key, context + site.encode() + b"\0" + body, "sha256")[:_MAC_BYTES]
 
 
 def _tag_to_int(tag: str) -> int:

@@ -1,14 +1,17 @@
 """The site as one lane sees it, at one moment: offers, verdicts on codes, prices, the next ids. Asking changes nothing."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
 from gatectl.domain.business import registry as business
-from gatectl.domain.business.rule import Context
+from gatectl.domain.business.reservations import kept_spots
+from gatectl.domain.business.rule import Context, No
 from gatectl.domain.facts import TicketLearned
 from gatectl.domain.ids import Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
-from gatectl.domain.lane import LanePlan, Price, Quote, Refusal, TicketOffer
+from gatectl.domain.lane import Entitled, LanePlan, Price, Quote, Refusal, TicketOffer
+from gatectl.domain.lane_codes import NO_SUCH_PIN, is_pin
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.pricing import stay_price, tariff_at
 from gatectl.domain.tariff_demand import Fixed
@@ -38,7 +41,8 @@ class LaneView:
         return business.context(self.site, self.books, self.boot, self.now)
 
     def quote(self) -> Quote | None:
-        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
+        kept = partial(kept_spots, self.context, self.plan.area)
+        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type, None, kept)
         tariff = self._tariff(spot.spot_type if spot else None)
         fixed = self._fixed(tariff, None)
         if fixed is None:
@@ -47,11 +51,34 @@ class LaneView:
         return Quote(tariff.tariff, fixed, text)
 
     def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
+        return self._offered(None, quote)
+
+    def _offered(self, claimed: str | None, quote: Quote | None = None) -> TicketOffer | Refusal:
+        """`claimed`: a spot type of which the vehicle may have what is kept from others."""
         area, vehicle = self.plan.area, self.plan.vehicle_type
-        spot = self.books.spots.allocate(area, vehicle)
+        kept = partial(kept_spots, self.context, area)
+        spot = self.books.spots.allocate(area, vehicle, claimed, kept)
         if spot is None and self.books.spots.total(area):
-            return Refusal("E-FULL-01", f"Full for {vehicle.replace('_', ' ').lower()}")
+            full = f"Full for {vehicle.replace('_', ' ').lower()}"
+            if claimed is not None:
+                return Refusal("E-FULL-01", f"{full}\n{claimed.replace('_', ' ').lower()}")
+            if self.books.spots.allocate(area, vehicle) is not None:
+                return Refusal("E-FULL-02", f"{full}\nKept for reservations")
+            return Refusal("E-FULL-01", full)
         return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None, quote)
+
+    def entitle(self, text: str) -> Entitled | Refusal:
+        context = self.context
+        for entitle in business.ENTITLE:
+            answer = entitle(context, self.plan, text)
+            if isinstance(answer, No):
+                return Refusal(answer.code, answer.why)
+            if answer is not None:
+                offer = self._offered(answer.claimed)
+                if isinstance(offer, Refusal):
+                    return offer
+                return Entitled(offer, answer.facts(offer.ticket), answer.text)
+        return Refusal("E-CRED-01", "Not known here\nPlease press for a ticket")
 
     def exception_offer(self) -> TicketOffer:
         spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
@@ -90,18 +117,33 @@ class LaneView:
     def admit(self, code: str) -> Price | Refusal:
         read = tickets.verify(code, self.site.keyring, self.site.site)
         if isinstance(read, tickets.CodeRefusal):
-            return Refusal(read.code, "Ticket not accepted. Please call.")
+            return self._by_right(code, read)
         number = tickets.format_number(read.counter, read.tag)
         stay = self.books.stays.get(number)
         if stay is None:
             return self._unlisted(number, read)
+        return self._presented(stay)
+
+    def _by_right(self, text: str, read: tickets.CodeRefusal) -> Price | Refusal:
+        """A credential that is no ticket's code, if it is one: the stay that it came in by."""
+        for stay_of in business.STAY_OF:
+            answer = stay_of(self.context, text)
+            if isinstance(answer, No):
+                return Refusal(answer.code, answer.why)
+            if answer is not None:
+                return self._presented(self.books.stays[answer])
+        if is_pin(text):
+            return Refusal(NO_SUCH_PIN, "Not known here. Please call.")
+        return Refusal(read.code, "Ticket not accepted. Please call.")
+
+    def _presented(self, stay: Stay) -> Price | Refusal:
         if stay.state is TicketState.SPENT:
             return Refusal("E-TKT-04", "Ticket already used. Please call.")
         if stay.state is TicketState.ISSUED:
             return Refusal("E-TKT-08", "Ticket did not enter. Please call.")
         if self.now.quality is TimeQuality.UNSET or not stay.time_known:
             return Refusal("E-TIME-01", "Please call.")
-        return self.price(number)
+        return self.price(stay.ticket)
 
     def _unlisted(self, number: TicketNumber, read: tickets.VerifiedCode) -> Price | Refusal:
         if number in self.books.closed:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatectl import __version__
-from gatectl.domain.events import Event, OfficeCommanded, OfficeWent, TariffReceived
+from gatectl.domain.business.registry import FEEDS
+from gatectl.domain.events import Event, OfficeCommanded, OfficeWent, Received, ReceivedWhole, TariffReceived
 from gatectl.domain.ids import LaneId
 from gatectl.domain.lane import Hand
 from gatectl.runtime.clock import SystemClock
@@ -29,6 +30,8 @@ from sync.vitals import VitalsSender
 OFFICE_LOST_MS: Final = 30_000
 """Without word for so long, the office counts as lost (and the journal says so)."""
 STOP_S_MAX: Final = 5.0
+FEED_BURST_MAX: Final = 500
+"""Rows of the feed handed to the core before it is waited for: lanes are served between them, and its inbox never fills."""
 
 
 class RealTime:
@@ -44,19 +47,46 @@ class RealTime:
 class News:
     """Satisfies sync.ports.FeedSink: what the office sends, as events for the core."""
 
-    def __init__(self, post: Callable[[Event], None], clock: SystemClock) -> None:
+    def __init__(self, post: Callable[[Event], None], clock: SystemClock, caught_up: Callable[[], None]) -> None:
+        """`caught_up` waits until the core has heard all that was posted before."""
         self._post = post
         self._clock = clock
+        self._caught_up = caught_up
+        self._burst = 0
 
-    def applied(self, rows: Sequence[FeedRow], *, whole: bool) -> None:  # a tariff once known stays known
+    def applied(self, rows: Sequence[FeedRow], *, whole: bool) -> None:
+        """A tariff once known stays known. Of a kind that this version does not know, only the feed's table keeps the rows."""
         for row in rows:
-            if row.kind == "tariff" and row.body is not None:
-                self.tariff(row.key, row.body)
+            if row.kind == "tariff":
+                if row.body is not None:
+                    self.tariff(row.key, row.body)
+            elif row.kind in FEEDS:
+                self._row(row.kind, row.key, row.body)
+        if whole:
+            for kind in FEEDS:
+                there = tuple(row.key for row in rows if row.kind == kind and row.body is not None)
+                self._post(ReceivedWhole(kind, there, "office"))
+
+    def again(self, feed_rows: Callable[[str], Sequence[tuple[str, Mapping[str, Any]]]]) -> None:
+        """What the feed's table holds, at a start: the core may have died before it took a row in."""
+        for key, body in feed_rows("tariff"):
+            self.tariff(key, body)
+        for kind in FEEDS:
+            rows = feed_rows(kind)
+            for key, body in rows:
+                self._row(kind, key, body)
+            self._post(ReceivedWhole(kind, tuple(key for key, _ in rows), "office"))
 
     def tariff(self, key: str, body: Mapping[str, Any]) -> None:
         """Hand a tariff to the core, which judges it."""
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        self._post(TariffReceived(key, text, "office"))
+        self._post(TariffReceived(key, _canonical(body), "office"))
+
+    def _row(self, kind: str, key: str, body: Mapping[str, Any] | None) -> None:
+        self._post(Received(kind, key, None if body is None else _canonical(body), "office"))
+        self._burst += 1
+        if self._burst >= FEED_BURST_MAX:
+            self._burst = 0
+            self._caught_up()
 
     def command(self, command: Command, expires_at_ms: int) -> None:
         verb = command.verb.removeprefix("lane.")
@@ -73,6 +103,10 @@ class News:
                 deadline_mono_ms=deadline,
             )
         )
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(slots=True)

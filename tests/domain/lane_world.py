@@ -20,6 +20,7 @@ from gatectl.domain.lane import (
     ClosingLoopChanged,
     CodeWasRead,
     DeadlinePassed,
+    Entitled,
     Hand,
     HandCommanded,
     Input,
@@ -87,6 +88,12 @@ class FakeSite:
 
     def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
         return Refusal("E-FULL-01", "Full") if self.full else self.exception_offer()
+
+    def entitle(self, text: str) -> Entitled | Refusal:
+        """A "pass" is one, and nothing else is."""
+        if text != "pass":
+            return Refusal("E-CRED-01", "Not known")
+        return Refusal("E-FULL-01", "Full") if self.full else Entitled(self.exception_offer(), (), "Welcome")
 
     def exception_offer(self) -> TicketOffer:
         number = TicketNumber(f"{self.counter + 1:06}-TEST")

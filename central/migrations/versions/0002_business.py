@@ -3,6 +3,8 @@
 Revision ID: 0002
 """
 
+import re
+
 from alembic import op
 
 revision = "0002"
@@ -27,6 +29,90 @@ CREATE TABLE shifts (
     expected_minor BIGINT,
     CONSTRAINT pk_shifts PRIMARY KEY (site_id, shift)
 );
+CREATE TABLE passes (
+    site_id TEXT NOT NULL,
+    pass_id TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    from_ms BIGINT NOT NULL,
+    areas TEXT NOT NULL,
+    hours TEXT NOT NULL,
+    cars BIGINT NOT NULL,
+    grace_days BIGINT NOT NULL,
+    grace TEXT NOT NULL,
+    antipassback TEXT NOT NULL,
+    reentry_minutes BIGINT NOT NULL,
+    credentials TEXT NOT NULL,
+    source TEXT NOT NULL,
+    withdrawn BOOLEAN NOT NULL,
+    until_ms BIGINT,
+    suspended_by TEXT,
+    suspended_why TEXT,
+    used_ms BIGINT,
+    CONSTRAINT pk_passes PRIMARY KEY (site_id, pass_id)
+);
+CREATE TABLE pass_credentials (
+    site_id TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    pass_id TEXT NOT NULL,
+    CONSTRAINT pk_pass_credentials PRIMARY KEY (site_id, credential)
+);
+CREATE TABLE pass_stays (
+    site_id TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    pass_id TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    used_ms BIGINT NOT NULL,
+    excess BOOLEAN NOT NULL,
+    counted BOOLEAN NOT NULL,
+    ended TEXT,
+    CONSTRAINT pk_pass_stays PRIMARY KEY (site_id, ticket)
+);
+CREATE TABLE contracts (
+    site_id TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    name TEXT NOT NULL,
+    cars BIGINT NOT NULL,
+    excess TEXT NOT NULL,
+    source TEXT NOT NULL,
+    CONSTRAINT pk_contracts PRIMARY KEY (site_id, contract)
+);
+CREATE TABLE reservations (
+    site_id TEXT NOT NULL,
+    reservation TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    area TEXT NOT NULL,
+    spot_type TEXT NOT NULL,
+    from_ms BIGINT NOT NULL,
+    until_ms BIGINT NOT NULL,
+    early_minutes BIGINT NOT NULL,
+    late_minutes BIGINT NOT NULL,
+    credentials TEXT NOT NULL,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    sold TEXT NOT NULL,
+    prepaid_minor BIGINT,
+    ticket TEXT,
+    used_ms BIGINT,
+    closed_ms BIGINT,
+    CONSTRAINT pk_reservations PRIMARY KEY (site_id, reservation)
+);
+CREATE TABLE reservation_credentials (
+    site_id TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    reservation TEXT NOT NULL,
+    CONSTRAINT pk_reservation_credentials PRIMARY KEY (site_id, credential)
+);
+CREATE TABLE quotas (
+    site_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    spot_type TEXT NOT NULL,
+    spots BIGINT NOT NULL,
+    source TEXT NOT NULL,
+    CONSTRAINT pk_quotas PRIMARY KEY (site_id, area, spot_type)
+);
 """
 
 
@@ -36,4 +122,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE shifts")
+    for name in reversed(re.findall(r"CREATE TABLE (\w+)", TABLES)):
+        op.execute(f"DROP TABLE {name}")

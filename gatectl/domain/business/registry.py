@@ -5,13 +5,13 @@ from typing import Final
 
 from gatectl.domain.bill import Stage
 from gatectl.domain.books import Books
-from gatectl.domain.business import shifts
+from gatectl.domain.business import passes, reservations, shifts
 from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import Boot, Moment
 from gatectl.domain.plan import SitePlan
 
-SUBJECTS: Final[tuple[Rules, ...]] = (shifts.RULES,)
+SUBJECTS: Final[tuple[Rules, ...]] = (shifts.RULES, passes.RULES, reservations.RULES)
 
 VERBS: Final[dict[str, Verb]] = {verb.name: verb for subject in SUBJECTS for verb in subject.verbs}
 assert len(VERBS) == sum(len(subject.verbs) for subject in SUBJECTS), "two verbs share a name"
@@ -20,6 +20,13 @@ WAITS_FOR_THE_CLOCK: Final = any(subject.turn is not no_turn for subject in SUBJ
 
 _ADJUSTS: Final = tuple(subject.adjust[stage] for stage in Stage for subject in SUBJECTS if stage in subject.adjust)
 """Stage by stage; within one in the order of SUBJECTS."""
+
+
+FEEDS: Final = {feed.kind: feed for subject in SUBJECTS for feed in subject.feeds}
+"""What the office's feed may bring, by its kind. Tariffs have an event of their own."""
+ENTITLE: Final = tuple(subject.entitle for subject in SUBJECTS if subject.entitle is not None)
+STAY_OF: Final = tuple(subject.stay_of for subject in SUBJECTS if subject.stay_of is not None)
+"""Asked in this order; the first that knows the text answers."""
 
 
 def context(plan: SitePlan, books: Books, boot: Boot, now: Moment) -> Context:

@@ -13,6 +13,7 @@ from gatectl.domain.bill import Bill, Stage
 from gatectl.domain.books import Books
 from gatectl.domain.facts import Fact, Line
 from gatectl.domain.ids import Boot, Moment, TicketNumber
+from gatectl.domain.lane import LanePlan
 from gatectl.domain.plan import SitePlan
 
 Word = str | int | bool
@@ -75,6 +76,37 @@ class Verb:
     decide: Callable[[Context, str, Words], Done | No]
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right was recognised at an entry. `facts`: the subject's own, once the number of the virtual ticket is known.
+
+    `claimed`: the spot type whose kept capacity the vehicle may use; None: it takes what a walk-in would find. `text` is shown.
+    """
+
+    facts: Callable[[TicketNumber], tuple[Fact, ...]]
+    text: str
+    claimed: str | None = None
+
+
+Entitle = Callable[[Context, LanePlan, str], Grant | No | None]
+"""Whether a text that was read at an entry is a right of this subject; None: it is none of it, ask the next."""
+StayOf = Callable[[Context, str], TicketNumber | No | None]
+"""The stay that a text that was read at an exit belongs to; None: it is no credential of this subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Reference data of one kind that a subject takes from the office's feed.
+
+    `take`: a row's key and body (None: the office has removed it), and where it comes from. The same row again makes no fact.
+    `held`: keys of the rows that are held of the feed, so that one which is missing in a whole feed is removed.
+    """
+
+    kind: str
+    take: Callable[[Context, str, Mapping[str, Any] | None, str], Iterable[Fact] | No]
+    held: Callable[[Context], Iterable[str]]
+
+
 def no_turn(context: Context) -> Iterable[Fact]:
     return ()
 
@@ -85,6 +117,7 @@ class Rules:
 
     `follow`: by a kind of fact, the facts behind one; not of the subject's own. `turn`: facts that the clock brings.
     `adjust`: by the stage of a price, what the subject makes of it; asked for every price, so it must be cheap.
+    `feeds`: what it takes from the office. `entitle` and `stay_of`: the credentials that it knows, at entries and at exits.
     """
 
     name: str
@@ -92,3 +125,6 @@ class Rules:
     follow: Mapping[type[Fact], Callable[[Context, Any], Iterable[Fact]]] = field(default_factory=dict)
     turn: Callable[[Context], Iterable[Fact]] = no_turn
     adjust: Mapping[Stage, Adjust] = field(default_factory=dict)
+    feeds: tuple[Feed, ...] = ()
+    entitle: Entitle | None = None
+    stay_of: StayOf | None = None
