@@ -12,6 +12,10 @@ from typing import Protocol
 from sync.records import Command, FeedRow, Record
 
 
+class JournalDamaged(Exception):  # it names a state of the disk, not a fault of the call
+    """Raised by a SyncStore where the journal's own chain does not hold: nothing was written."""
+
+
 class StoreStopped(Exception):  # it names a state of the store, not a fault of the call
     """Raised by a SyncStore whose writer has ended: nothing was written, and the caller's thread ends quietly."""
 
@@ -70,7 +74,8 @@ class SyncStore(Protocol):
     def begin_generation(self, generation: int, reason: str) -> None:
         """Re-number everything not acknowledged, in order, under `generation` from seq 1 with its old fact ids.
 
-        Afterwards `position().generation` is `generation`, and `acked()` is its seq 0.
+        Afterwards `position().generation` is `generation`, and `acked()` is its seq 0. Raises JournalDamaged where the chain of
+        what is not acknowledged does not hold: a new place would give a damaged record a head that fits it.
         """
         ...
 
@@ -137,6 +142,13 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Unreachable:
     """No complete answer came; whether the question arrived is unknown."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What was to be stored was not: the journal's own chain does not hold. `why` says where."""
 
     why: str
 

@@ -128,6 +128,7 @@ class UploaderMachine:
         self._acks_in_row = self._refusals = 0
         self._empty = 0  # the generation that was found open and without a record
         self._stuck = False  # the last batch met a gap or fork that a greeting did not explain
+        self._damage = ""  # where the chain does not hold: it is repaired while this process does not run
         self._oldest: tuple[int, int, int] | None = None  # generation, seq, written at
         self._contact_ms: int | None = None
         self._stopped = self._error = ""
@@ -156,6 +157,9 @@ class UploaderMachine:
         match self._phase:
             case _Phase.SEARCH:
                 return Send(self._ask_record())
+            case _Phase.OPEN if self._damage:
+                self._stop(now_ms, "journal-damaged", self._damage)
+                return Wait(self._not_before_ms)
             case _Phase.OPEN:
                 return Send(self._ask_generation())
             case _:
@@ -166,6 +170,11 @@ class UploaderMachine:
         if isinstance(self._owed, Begin):
             self._phase = _Phase.GREET
         self._owed = None
+
+    def damaged(self, where: str, now_ms: int) -> None:
+        """A generation could not be begun: no other is asked for, which would be as empty as this one."""
+        self._owed, self._damage = None, where
+        self._stop(now_ms, "journal-damaged", where)
 
     def _hello(self) -> Request:
         mine = self._journal.position()

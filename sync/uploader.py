@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from sync.ports import Answer, Clock, Office, StoreStopped, SyncStore, Unreachable
+from sync.ports import Answer, Clock, Damaged, JournalDamaged, Office, StoreStopped, SyncStore, Unreachable
 from sync.status import UploadStatus
 from sync.upload import Acknowledge, Begin, Send, Step, UploaderMachine, Wait
 
@@ -21,22 +21,25 @@ class News(Protocol):
     def clear(self) -> None: ...
 
 
-Driving = Generator[Step | None, Answer | Unreachable | None, None]
+Said = Answer | Unreachable | Damaged | None
+Driving = Generator[Step | None, Said, None]
 
 
 def drive(machine: UploaderMachine, news: News, now_ms: Callable[[], int]) -> Driving:
     """Yields, by turns for ever, a step to perform and, once the machine knows its outcome, None: a moment to look at it.
 
-    Send wants the answer sent back; Acknowledge and Begin are to be committed; Wait is over at its time or when `news` is
-    set, at once if it was set since the step was yielded.
+    Send wants the answer sent back; Acknowledge and Begin are to be committed, or Damaged is sent back; Wait is over at its
+    time or when `news` is set, at once if it was set since the step was yielded.
     """
     while True:
         news.clear()
         step = machine.step(now_ms())
         said = yield step
         if isinstance(step, Send):
-            assert said is not None, "a question without an answer"
+            assert isinstance(said, Answer | Unreachable), "a question without an answer"
             machine.answered(said, now_ms())
+        elif isinstance(said, Damaged):
+            machine.damaged(said.why, now_ms())
         elif not isinstance(step, Wait):
             machine.stored()
         yield None
@@ -102,14 +105,17 @@ class Uploader:
         if not isinstance(step, Wait):
             self._publish()
 
-    def _perform(self, step: Step) -> Answer | Unreachable | None:
+    def _perform(self, step: Step) -> Said:
         match step:
             case Send(request):
                 return self._office.ask(request)
             case Acknowledge(position):
                 self._store.acknowledge(position.generation, position.seq, position.head)
             case Begin(generation, reason):
-                self._store.begin_generation(generation, reason)
+                try:
+                    self._store.begin_generation(generation, reason)
+                except JournalDamaged as damaged:
+                    return Damaged(str(damaged))
             case Wait(until_ms):
                 self._publish()
                 if not self._stopping.is_set():

@@ -88,18 +88,22 @@ class Lying:
             return None
 
 
-def open_to_check(path: Path) -> sqlite3.Connection:
-    """Read-only, beside a daemon or without one. Text that is no text any more reads with replacement characters."""
-    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_MS_MAX / 1000, isolation_level=None)
+def open_to_check(path: Path, vfs: str | None = None) -> sqlite3.Connection:
+    """Read-only, beside a daemon or without one. Text that is no text any more reads with replacement characters.
+
+    `vfs` is SQLite's name for the layer below it, if that is not the system.
+    """
+    where = f"file:{quote(str(path))}?mode=ro{f'&vfs={vfs}' if vfs else ''}"
+    db = sqlite3.connect(where, uri=True, timeout=BUSY_MS_MAX / 1000, isolation_level=None)
     db.execute("PRAGMA query_only=ON")
     db.execute("PRAGMA wal_autocheckpoint=0")
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return db
 
 
-def check(path: Path, site: str) -> Report:
+def check(path: Path, site: str, vfs: str | None = None) -> Report:
     """Everything. Raises sqlite3.Error when the file cannot be opened at all."""
-    with closing(open_to_check(path)) as db:
+    with closing(open_to_check(path, vfs)) as db:
         db.execute("BEGIN")
         pages = _pages(db)
         rows = list(lying(db))

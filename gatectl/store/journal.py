@@ -5,12 +5,13 @@ Nothing here begins or commits: the caller's transaction does, so that a fact an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from gatectl.store.database import mark, set_mark
 from sync import chain
+from sync.ports import JournalDamaged
 from sync.records import Record
 
 _INSERT: Final = (
@@ -110,14 +111,20 @@ def append(connection: Connection, tip: Tip, entries: Sequence[Entry]) -> Tip:
 def begin_generation(connection: Connection, site: str, generation: int, after: Tip) -> Tip:
     """Give every fact behind `after` (what the office has acknowledged) a place in a new generation.
 
-    Ids and bodies stay byte for byte; only the place, and so the heads, are new.
+    Ids and bodies stay byte for byte; only the place, and so the heads, are new. Raises JournalDamaged where the heads that lie
+    there do not hold: a damaged record would get a head that fits it, and nobody could tell any more.
     """
     rows = connection.exec_driver_sql(
-        f"SELECT position, {_RECORD} FROM journal WHERE generation > ? OR (generation = ? AND seq > ?) ORDER BY position",  # noqa: S608  # a constant
+        f"SELECT position, generation, head, {_RECORD} FROM journal"  # noqa: S608  # a constant
+        " WHERE generation > ? OR (generation = ? AND seq > ?) ORDER BY position",
         (after.generation, after.generation, after.seq),
     ).fetchall()
+    last, lay = after.generation, after.head
     head = chain.genesis(site, generation)
-    for seq, (position, _, *rest) in enumerate(rows, 1):
+    for seq, (position, was, stored, old, *rest) in enumerate(rows, 1):
+        if _linked(site, lay if was == last else None, was, old, rest) != stored:
+            raise JournalDamaged(f"record {was}/{old}")
+        last, lay = was, stored
         record = Record(seq, *rest)
         head = chain.link(head, record.header(), record.body)
         connection.exec_driver_sql(
@@ -125,3 +132,13 @@ def begin_generation(connection: Connection, site: str, generation: int, after: 
         )
     set_mark(connection, "generation", str(generation))
     return Tip(generation, len(rows), head, after.position)
+
+
+def _linked(site: str, before: bytes | None, generation: Any, seq: Any, rest: Sequence[Any]) -> bytes | None:
+    """The head behind a row as it lies, `before` None: the first of its generation. None when it is no record at all."""
+    try:
+        before = before if before is not None else chain.genesis(site, generation)
+        record = Record(seq, *rest)
+        return chain.link(before, record.header(), record.body)
+    except Exception:  # noqa: BLE001  # a flipped bit makes any value of any type
+        return None

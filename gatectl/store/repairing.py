@@ -7,12 +7,12 @@ Rule 3: a loss is on record: the fact `journal.repaired` says what was taken out
 """
 
 import contextlib
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from gatectl.domain.records.repairs import JournalRepaired
 from gatectl.store import journal
 from gatectl.store.checking import ROW, Damage, Lying, Report, What, check, lying, open_to_check
 from gatectl.store.database import lenient, mark, open_database, set_mark, transaction
+from gatectl.store.files import SYSTEM, Files
 from gatectl.store.projection import rebuild
 from gatectl.store.writer import StampedFact, put_group
 from sync import chain
@@ -59,14 +60,15 @@ class Repairer:
     by: str
     boot: Boot
     now: Moment
+    files: Files = SYSTEM
 
     def repair(self, path: Path, report: Report) -> Repaired:
         """Everything in one transaction. The caller holds the state directory's lock. Raises CannotRepair."""
         done = Repaired()
         if report.pages:
-            done.aside = salvage(path, self.now.wall_ms)
-            report = check(path, self.site)
-        connection = open_database(path)
+            done.aside = salvage(path, self.now.wall_ms, self.files)
+            report = check(path, self.site, self.files.vfs)
+        connection = open_database(path, self.files.vfs)
         lenient(connection)
         try:
             with transaction(connection):
@@ -74,7 +76,8 @@ class Repairer:
         except BaseException:
             connection.close()
             if done.aside is not None:
-                done.aside.replace(path)  # as it was
+                self.files.remove_database(path)
+                self.files.move_database(done.aside, path)  # as it was
             raise
         connection.close()
         return done
@@ -222,56 +225,37 @@ def _at_position(connection: Connection, position: int) -> Lying | None:
 # -- a file with damaged pages ----------------------------------------------------------------------------------------------
 
 
-def salvage(path: Path, now_ms: int) -> Path:
+def salvage(path: Path, now_ms: int, files: Files = SYSTEM) -> Path:
     """Put everything that can be read into a new file in its place; returns where the damaged one lies now.
 
     Raises CannotRepair, with everything as it was, when no record can be read.
     """
     fresh_path, copy = path.with_name(f"{path.name}.repair"), path.with_name(f"{path.name}.copy")
-    _remove(fresh_path)
-    fresh = open_database(fresh_path)
+    files.remove_database(fresh_path)
+    fresh = open_database(fresh_path, files.vfs)
     try:
-        _copied(path, copy)
-        _mend_schema(copy, fresh)
-        with contextlib.closing(open_to_check(copy)) as old, transaction(fresh):
+        files.copy_database(path, copy)
+        _mend_schema(copy, fresh, files)
+        with contextlib.closing(open_to_check(copy, files.vfs)) as old, transaction(fresh):
             _copy_tables(old, fresh)
         records = fresh.exec_driver_sql("SELECT count(*) FROM journal").scalar_one()
     finally:
         fresh.close()
-        _remove(copy)
+        files.remove_database(copy)
     if not records:
-        _remove(fresh_path)
+        files.remove_database(fresh_path)
         raise CannotRepair(f"no record of {path} can be read: restore the newest backup")
     aside = path.with_name(f"{path.name}.damaged-{now_ms}")
-    path.replace(aside)
-    for ending in _BESIDE:
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + ending).replace(aside.with_name(aside.name + ending))
-    fresh_path.replace(path)
+    files.move_database(path, aside)
+    files.move(fresh_path, path)
     return aside
 
 
-_BESIDE: Final = ("-wal", "-shm")
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", *_BESIDE):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _copied(path: Path, copy: Path) -> None:
-    """The file and what its log holds. Nobody has it open: the caller holds the lock."""
-    _remove(copy)
-    shutil.copyfile(path, copy)
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
-        shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
-
-
-def _mend_schema(copy: Path, fresh: Connection) -> None:
+def _mend_schema(copy: Path, fresh: Connection, files: Files) -> None:
     """The database's description of itself is known: where it cannot be read, ours is put in its place."""
     known = fresh.exec_driver_sql("SELECT sql, type, name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(copy)) as raw:
+    where = f"file:{quote(str(copy))}{f'?vfs={files.vfs}' if files.vfs else ''}"
+    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(where, uri=True)) as raw:
         raw.execute("PRAGMA writable_schema=ON")
         with raw:
             raw.executemany(
@@ -287,8 +271,14 @@ def _copy_tables(old: sqlite3.Connection, fresh: Connection) -> None:
         with contextlib.suppress(Exception):  # a row that fits no column is as good as missing
             fresh.exec_driver_sql(f"INSERT INTO journal ({ROW}) VALUES ({', '.join('?' * 12)})", values)  # noqa: S608  # constants
     with contextlib.suppress(sqlite3.DatabaseError):
-        for name, value in old.execute("SELECT name, value FROM marks"):
+        for name, value in old.execute("SELECT name, value FROM marks WHERE name NOT LIKE 'feed%'"):
             set_mark(fresh, name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
+    with contextlib.suppress(Exception):  # without its cursor the office sends all of it again; until then this serves
+        for kind, key, seq, body in old.execute("SELECT kind, key, seq, body FROM feed"):
+            fresh.exec_driver_sql(
+                "INSERT OR REPLACE INTO feed (kind, key, seq, body) VALUES (?, ?, ?, ?)",
+                (kind.decode(), key.decode(), seq, body.decode()),
+            )
     with contextlib.suppress(sqlite3.DatabaseError):
         for row in old.execute(f"SELECT {_QUARANTINE} FROM quarantine"):  # noqa: S608  # a constant
             values = (*row[:3], row[3].decode("utf-8", "replace"), *row[4:])

@@ -37,9 +37,9 @@ class Start:
     damaged: str = ""
 
 
-def begin(connection: Connection, path: Path, plan: SitePlan) -> Start:
+def begin(connection: Connection, path: Path, plan: SitePlan, vfs: str | None = None) -> Start:
     """The books of a start. Raises StoreRefused when neither mirror nor journal gives any."""
-    with closing(open_to_check(path)) as db:
+    with closing(open_to_check(path, vfs)) as db:
         damages = check_newest(db, plan.site, CHECKED_MAX)
         if not damages:
             _refuse_what_is_newer(db)

@@ -154,6 +154,25 @@ def test_what_lies_only_here_is_set_aside_and_on_record(path: Path, office: Any,
         assert "inside" == mirror.ticket("000025-K7QF")["state"]  # type: ignore[index]  # it is there
 
 
+def test_a_new_file_has_the_offices_data_and_asks_for_it_again(path: Path, office: Any) -> None:
+    """A page is unreadable: what the office had sent down goes on serving, and without its cursor all of it comes anew."""
+    spoil(path, "INSERT INTO feed (kind, key, seq, body) VALUES ('tariff', 'day', 7, '{}')")
+    spoil(path, "INSERT INTO marks (name, value) VALUES ('feed_epoch', '1'), ('feed_seq', '7')")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b'"ticket":"000020-K7QF"') // 4096 * 4096
+    raw[at : at + 8] = bytes(8)  # the header of a page of the journal
+    path.write_bytes(bytes(raw))
+    done, after = repaired(path, office)
+    reader = SyncJournal(path, SITE)
+
+    assert done.aside is not None
+    assert after.ok, after
+    assert [("day", {})] == reader.feed_rows("tariff")
+    assert (0, 0) == reader.feed_cursor()
+    assert ACKED == reader.acked().seq
+    reader.close()
+
+
 def test_a_record_that_does_not_come_to_the_head_is_refused(path: Path, office: Any) -> None:
     """An office of another site, or one that was tampered with, is not believed: nothing is changed."""
     spoil(path, "UPDATE journal SET body = x'7b7d' WHERE seq = 7")

@@ -13,6 +13,7 @@ from gatectl.store.journal import Tip
 from gatectl.store.reading import Mirror
 from gatectl.store.syncing import SyncJournal, SyncWrites
 from sync import chain
+from sync.ports import JournalDamaged
 from sync.records import Record
 
 COLUMNS = "seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head"
@@ -167,7 +168,7 @@ def test_a_renumbering_that_is_cut_off_never_happened(bench: Bench) -> None:
 
     def cut_off() -> None:
         with transaction(bench.connection):
-            journal.begin_generation(bench.connection, SITE, 2, Tip(1, 2, b"", tip.position))
+            journal.begin_generation(bench.connection, SITE, 2, Tip(1, 2, heads(bench, 1)[1], tip.position))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -177,6 +178,31 @@ def test_a_renumbering_that_is_cut_off_never_happened(bench: Bench) -> None:
     assert "1" == mark(bench.connection, "generation")
     with transaction(bench.connection):
         assert tip == journal.read_tip(bench.connection, SITE)
+
+
+@pytest.mark.parametrize(
+    "wound",
+    [
+        "UPDATE journal SET body = x'7b7d' WHERE seq = 4",
+        "UPDATE journal SET generation = 'one' WHERE seq = 4",
+        "DELETE FROM journal WHERE seq = 4",
+    ],
+)
+def test_a_damaged_record_gets_no_new_place(bench: Bench, wound: str) -> None:
+    """In a new generation each record gets a new head: a damaged one would get one that fits it, and be sent as if it were so."""
+    write(bench, 5)
+    third = heads(bench, 1)[2]
+    bench.connection.exec_driver_sql(wound)
+    lying = bench.rows("SELECT * FROM journal ORDER BY position")
+    bench.writer.start()
+    reader = SyncJournal(bench.path, SITE)
+    SyncWrites(bench.writer, reader, SITE).acknowledge(1, 3, third)
+
+    with pytest.raises(JournalDamaged, match="record"):
+        SyncWrites(bench.writer, reader, SITE).begin_generation(2, "forked")
+    assert lying == bench.rows("SELECT * FROM journal ORDER BY position")
+    assert 1 == reader.position().generation
+    reader.close()
 
 
 def test_the_tip_is_read_back_as_it_was(bench: Bench, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sync_fakes import FakeOffice, Journal, OfficeSite, SimulatedSite, identity
 
 from sync.backoff import RETRY_AFTER_MS_MAX, SLOW_MS, Backoff, retry_after_ms
-from sync.ports import Answer, Request, Unreachable
+from sync.ports import Answer, JournalDamaged, Request, Unreachable
 from sync.records import BATCH_RECORDS_MAX
 from sync.status import LinkState
 from sync.upload import QUIET_MS_MAX, Acknowledge, Send, UploaderMachine, Wait
@@ -224,6 +224,29 @@ def test_a_restored_site_that_overtook_the_office_is_a_fork() -> None:
 
     assert backup.begun == [(2, "forked")]
     assert len(office.fact_ids()) == 71
+
+
+def test_a_damaged_journal_begins_no_generation_and_asks_for_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two ends have parted, and what would be sent again does not hold its chain: it is told by name, and stays so."""
+
+    def refuses(self: Journal, generation: int, reason: str) -> None:
+        raise JournalDamaged("record 1/21")
+
+    monkeypatch.setattr(Journal, "begin_generation", refuses)
+    office = FakeOffice()
+    site = _site(20, office)
+    site.settle()
+    backup = site.journal.copy()
+    site.journal.write("lost-with-the-disk")
+    site.settle()
+    backup.write("after-restore")
+    again = SimulatedSite(office, journal=backup)
+    again.settle()
+
+    assert (LinkState.STOPPED, "journal-damaged") == (again.uploader.status.state, again.uploader.status.reason)
+    assert "record 1/21" in again.uploader.status.last_error
+    assert 2 == max(office.site.journals)
+    assert 21 == len(office.fact_ids())
 
 
 def test_facts_sent_under_the_old_number_keep_their_ids() -> None:
