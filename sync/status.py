@@ -37,6 +37,8 @@ class UploadStatus:
     """The office wants the credential replaced."""
     history_gone: bool
     """The office was restored to before what this site keeps: records are missing there for good."""
+    begun_for: str
+    """Why this run began the generation; empty if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class LinkStatus:
     next_try_in_ms: int | None
     rotate: bool
     history_gone: bool
+    begun_for: str
     feed_state: LinkState
     feed_epoch: int
     feed_seq: int
@@ -103,6 +106,7 @@ def link_status(up: UploadStatus, down: FeedStatus, now_ms: int) -> LinkStatus:
         next_try_in_ms=None if up.next_try_ms is None else max(0, up.next_try_ms - now_ms),
         rotate=up.rotate,
         history_gone=up.history_gone,
+        begun_for=up.begun_for,
         feed_state=down.state,
         feed_epoch=down.epoch,
         feed_seq=down.seq,

@@ -132,7 +132,7 @@ class UploaderMachine:
         self._oldest: tuple[int, int, int] | None = None  # generation, seq, written at
         self._contact_ms: int | None = None
         self._stopped = self._error = ""
-        self._rotate = self._history_gone = False
+        self._rotate = self.history_gone = False
         self.rewinds = self.forks = self.disbelieved = 0
 
     # -- what next
@@ -355,7 +355,7 @@ class UploaderMachine:
         common, said, acked = search.common(self._journal), search.proving, self._journal.acked()
         if common is None:
             # what the office lacks is older than what is kept here: send what there is
-            self._history_gone |= (search.generation, search.low) < (acked.generation, acked.seq)
+            self.history_gone |= (search.generation, search.low) < (acked.generation, acked.seq)
         if said is not None:
             beginning = self._journal.head_at(said.generation, said.seq)
             proved = common is None or (common.generation, common.seq) == (said.generation, said.seq)
@@ -472,6 +472,11 @@ class UploaderMachine:
         agreed = self._phase is _Phase.PUSH and not self._backoff.failures
         return LinkState.ONLINE if agreed else LinkState.BACKING_OFF
 
+    @property
+    def begun_for(self) -> str:
+        """Why this run began the generation that it is in; empty if it did not."""
+        return self._open_reason if self.forks else ""
+
     def status(self, now_ms: int) -> UploadStatus:
         mine, acked = self._journal.position(), self._journal.acked()
         waiting = now_ms < self._not_before_ms
@@ -491,7 +496,8 @@ class UploaderMachine:
             last_error=self._error,
             next_try_ms=self._not_before_ms if waiting else None,
             rotate=self._rotate,
-            history_gone=self._history_gone,
+            history_gone=self.history_gone,
+            begun_for=self.begun_for,
         )
 
     def _oldest_unsent(self, mine: Position, acked: Position, now_ms: int) -> int | None:

@@ -306,6 +306,14 @@ _TABLE = (
         409,
     ),
     Code(
+        "E-SYNC-04",
+        "Records are missing at the office, and this site no longer keeps them.",
+        "The office was restored from a backup that is older than what this site still has.",
+        "The office can restore a newer backup beside it; until then gatectl sync prove says what both ends hold.",
+        _D,
+        409,
+    ),
+    Code(
         "E-JNL-01",
         "The journal on this disk is damaged.",
         "A failing disk or card, a power supply that fails, or somebody edited the file.",

@@ -145,6 +145,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryStands:
+    """Under which generation the journal goes on, as the uplink sees it. Told again and again: what is new is recorded.
+
+    `reason`: why this run began it, else empty. `gone`: records before it are missing at the office for good.
+    """
+
+    generation: int
+    reason: str
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WallClockMoved:
     """The wall clock stepped against the monotonic clock."""
 
@@ -171,6 +183,7 @@ Event = (
     | LostTicketDeclared
     | CountCorrected
     | Asked
+    | HistoryStands
     | WallClockMoved
     | StopAsked
 )

@@ -12,6 +12,7 @@ from gatectl.domain import entry_lane, events, exit_lane
 from gatectl.domain import facts as f
 from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
+from gatectl.domain.business import histories
 from gatectl.domain.business import registry as business
 from gatectl.domain.business.feeding import received, removed
 from gatectl.domain.business.rule import TURN_MS, Context, No
@@ -466,6 +467,9 @@ class Site:
         if outcome.paid is not None:
             self._tell_its_lane(outcome.paid, now)
 
+    def _history_stands(self, event: events.HistoryStands, now: Moment) -> None:
+        self._record(*histories.noted(self.books.tables, event.generation, event.reason, event.gone, now.wall_ms))
+
     def _wall_clock_moved(self, event: events.WallClockMoved, now: Moment) -> None:
         self._record(f.ClockStepped(event.by_ms, now.quality))
 
@@ -500,6 +504,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
     events.LostTicketDeclared: Site._lost_ticket,
     events.CountCorrected: Site._count_corrected,
     events.Asked: Site._asked,
+    events.HistoryStands: Site._history_stands,
     events.WallClockMoved: Site._wall_clock_moved,
     events.StopAsked: Site._stop,
 }

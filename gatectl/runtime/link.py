@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from gatectl import __version__
 from gatectl.domain.business.registry import FEEDS
-from gatectl.domain.events import Event, OfficeCommanded, OfficeWent, Received, ReceivedWhole, TariffReceived
+from gatectl.domain.events import (
+    Event,
+    HistoryStands,
+    OfficeCommanded,
+    OfficeWent,
+    Received,
+    ReceivedWhole,
+    TariffReceived,
+)
 from gatectl.domain.ids import LaneId
 from gatectl.domain.lane import Hand
 from gatectl.runtime.clock import SystemClock
@@ -118,6 +126,7 @@ class Link:
     reader: SyncJournal
     _up: bool | None = None
     _since_ms: int = 0
+    _stands: HistoryStands | None = None
 
     def start(self) -> None:
         self.uploader.start()
@@ -138,6 +147,10 @@ class Link:
         up = status.state is LinkState.ONLINE
         if up:
             self._since_ms = now_ms
+        stands = HistoryStands(status.generation, status.begun_for, status.history_gone)
+        if stands != self._stands:
+            self._stands = stands
+            post(stands)
         gone = not up and now_ms - self._since_ms >= OFFICE_LOST_MS
         if up and self._up is not True:
             self._up = True

@@ -98,6 +98,8 @@ def problems(
         found.append(problem("", "E-SYNC-01", link.last_error))
     elif has_office and link is None:
         found.append(problem("", "E-SYNC-02"))
+    if link is not None and link.history_gone:
+        found.append(problem("", "E-SYNC-04", f"older than generation {link.generation}"))
     return found
 
 
@@ -117,6 +119,7 @@ def sync_row(link: LinkStatus | None, office: str | None, backlog: Plain, at_ms:
         "rewinds": link.rewinds,
         "forks": link.forks,
         "disbelieved": link.disbelieved,
+        "history_gone": link.history_gone,
         "rotate": link.rotate,
         "feed": {
             "state": link.feed_state.value,

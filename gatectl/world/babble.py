@@ -21,9 +21,9 @@ NOWHERE: Final = LaneId("NO-SUCH-LANE")
 TEXTS: Final = ("", " ", "x", "ok", "\x00\x1b[2J", "\u202etekcit", "{}", "A" * 5_000, "0", "-1", "E-TKT-01")
 INPUTS: Final[tuple[type, ...]] = get_args(Input)
 _WHERE: Final = get_type_hints(events.DeviceWent)["roles"]
-EVENTS: Final[tuple[type, ...]] = tuple(
-    kind for kind in get_args(events.Event) if kind not in (events.LaneInput, events.WallClockMoved, events.StopAsked)
-)
+_OURS: Final = (events.LaneInput, events.WallClockMoved, events.HistoryStands, events.StopAsked)
+"""Lane inputs come by their lane; the clock and the generation are the site's own word; after a stop nothing more is said."""
+EVENTS: Final[tuple[type, ...]] = tuple(kind for kind in get_args(events.Event) if kind not in _OURS)
 """The core makes WallClockMoved itself; after StopAsked nothing more is said."""
 
 

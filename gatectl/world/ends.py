@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from gatectl.domain.records.histories import GENERATIONS
 from gatectl.world.disk import SiteDisk
 from gatectl.world.histories import Histories
 from gatectl.world.ledger import Ledger, hold
@@ -81,6 +82,10 @@ def what_parted_was_told(histories: Histories) -> None:
     """I7: no clone, no restore of either end that parted the two is silent."""
     unheard = histories.unheard()
     hold(not unheard, "what parted was told", unheard)
+    disk = histories.daemon.disk
+    generation = disk.position().generation
+    recorded = disk.mirror().tables.get(GENERATIONS, generation)
+    hold(generation == 1 or recorded is not None, "a new generation is on the site's record", str(generation))
 
 
 def both_ends_agree(histories: Histories) -> None:

@@ -147,6 +147,7 @@ class World:
             Road(kernel, self._rng("road"), self.office, ms=ROADS_MS[options.seed % len(ROADS_MS)]),
             self.clock.wall_ms,
             lambda up, why: self.daemon.post(OfficeWent(up, why)),
+            stands=self.daemon.post,
             failed=self.daemon.fail,
         )
         self.broken = ""

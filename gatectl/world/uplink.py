@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from gatectl.domain.events import HistoryStands
 from gatectl.world.disk import DiskFailed, SiteDisk
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import hold
@@ -53,6 +54,8 @@ class Uplink:
     office_went: Callable[[bool, str], None]
     installation: str = "installation-1"
     enrolled: int = 1
+    stands: Callable[[HistoryStands], None] | None = None
+    """Told under which generation the journal goes on, when that is news in this life."""
     failed: Callable[[], None] = lambda: None
     """Called when the disk refuses: the process must stop."""
     machine: UploaderMachine | None = None
@@ -67,6 +70,7 @@ class Uplink:
     """Which rest this is; 0 while awake."""
     _rests: int = 0
     _up: bool | None = None
+    _stands: HistoryStands | None = None
     _since_ms: int = 0
     _owed_since_ms: int | None = None
     _well_since_ms: int = 0
@@ -81,7 +85,7 @@ class Uplink:
         self._news = Flag()
         self._driving = drive(self.machine, self._news, lambda: self.kernel.now_ms)
         self._life += 1
-        self._resting, self._up, self._spoilt = 0, None, False
+        self._resting, self._up, self._stands, self._spoilt = 0, None, None, False
         self._since_ms = self._well_since_ms = self.kernel.now_ms
         self._owed_since_ms = self.kernel.now_ms if self.lag else None
         life = self._life
@@ -211,6 +215,11 @@ class Uplink:
         elif not up and self._up is not False and self.kernel.now_ms - self._since_ms >= OFFICE_LOST_MS:
             self._up = False
             self.office_went(False, self.machine.status(self.kernel.now_ms).last_error or "no answer")
+        stands = HistoryStands(self.disk.position().generation, self.machine.begun_for, self.machine.history_gone)
+        if stands != self._stands:
+            self._stands = stands
+            if self.stands is not None:
+                self.stands(stands)
         self.kernel.after(LOOK_MS, lambda: self._look(life))
 
     def _judge(self, life: int) -> None:

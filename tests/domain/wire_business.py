@@ -11,6 +11,7 @@ from gatectl.domain.facts import Fact
 from gatectl.domain.ids import LaneId, TicketNumber
 from gatectl.domain.records import passes as p
 from gatectl.domain.records import reservations as r
+from gatectl.domain.records.histories import GenerationBegun, HistoryGone
 from gatectl.domain.records.repairs import JournalRepaired
 from gatectl.domain.records.shifts import ShiftClosed, ShiftCounted, ShiftOpened
 
@@ -23,6 +24,11 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         ShiftCounted("till-1-K7QF-1", -300),
         ShiftClosed("till-1-K7QF-1", "mia", 15_250, 15_300, AT, "a coin under the drawer"),
         ShiftClosed("till-1-K7QF-1", "mia", 15_300, 15_300, AT),
+    ),
+    "histories": (
+        GenerationBegun(3, "forked", AT),
+        GenerationBegun(2, "", AT),
+        HistoryGone(4, AT),
     ),
     "repairs": (
         JournalRepaired("mia", 3, 0, 0),

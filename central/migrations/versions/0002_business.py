@@ -113,6 +113,19 @@ CREATE TABLE quotas (
     source TEXT NOT NULL,
     CONSTRAINT pk_quotas PRIMARY KEY (site_id, area, spot_type)
 );
+CREATE TABLE generations (
+    site_id TEXT NOT NULL,
+    generation BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    noted_ms BIGINT NOT NULL,
+    CONSTRAINT pk_generations PRIMARY KEY (site_id, generation)
+);
+CREATE TABLE histories_gone (
+    site_id TEXT NOT NULL,
+    generation BIGINT NOT NULL,
+    noted_ms BIGINT NOT NULL,
+    CONSTRAINT pk_histories_gone PRIMARY KEY (site_id, generation)
+);
 """
 
 

@@ -3,11 +3,17 @@
 from typing import Final
 
 from gatectl.domain.facts import Fact
-from gatectl.domain.records import passes, repairs, reservations, shifts
+from gatectl.domain.records import histories, passes, repairs, reservations, shifts
 from gatectl.domain.records.record import Records
 from gatectl.domain.rows import Change, Table
 
-SUBJECTS: Final[tuple[Records, ...]] = (shifts.RECORDS, repairs.RECORDS, passes.RECORDS, reservations.RECORDS)
+SUBJECTS: Final[tuple[Records, ...]] = (
+    shifts.RECORDS,
+    repairs.RECORDS,
+    histories.RECORDS,
+    passes.RECORDS,
+    reservations.RECORDS,
+)
 
 TABLES: Final[tuple[Table, ...]] = tuple(table for subject in SUBJECTS for table in subject.tables)
 assert len({table.name for table in TABLES}) == len(TABLES), "two tables share a name"

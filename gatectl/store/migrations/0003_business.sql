@@ -91,3 +91,14 @@ CREATE TABLE quotas (
     source TEXT NOT NULL,
     PRIMARY KEY (area, spot_type)
 ) WITHOUT ROWID;
+CREATE TABLE generations (
+    generation INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    noted_ms INTEGER NOT NULL,
+    PRIMARY KEY (generation)
+) WITHOUT ROWID;
+CREATE TABLE histories_gone (
+    generation INTEGER NOT NULL,
+    noted_ms INTEGER NOT NULL,
+    PRIMARY KEY (generation)
+) WITHOUT ROWID;
