@@ -38,6 +38,7 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _lanes(raw)
     yield from _stations(raw)
     yield from _doubles(raw, "tariffs")
+    yield from _quotas(raw)
 
 
 def _table(raw: Raw, name: str) -> Raw:
@@ -103,6 +104,40 @@ def _areas(raw: Raw) -> Iterator[Complaint]:
             for spots_index, spots in _members(level, "spots"):
                 key: Key = ("areas", index, "levels", level_index, "spots", spots_index)
                 yield from _spots(spots, key, seen, (area.get("id"), level.get("level")))
+
+
+def _quotas(raw: Raw) -> Iterator[Complaint]:
+    """Each of a class that there is, once, and no more than there are."""
+    there = {str(area.get("id")): _classes(area) for _, area in _members(raw, "areas")}
+    seen: set[tuple[str, str]] = set()
+    for index, quota in _members(raw, "quotas"):
+        area, spot_type, spots = quota.get("area"), quota.get("type"), quota.get("spots")
+        if not isinstance(area, str) or not isinstance(spot_type, str):
+            continue
+        if area not in there:
+            hint = did_you_mean(area, there)
+            yield Complaint(("quotas", index, "area"), f"the unknown area {area!r}", listing(there), hint)
+        elif spot_type not in there[area]:
+            found = f"{spot_type!r}, of which {area} has no spot"
+            yield Complaint(("quotas", index, "type"), found, listing(there[area]))
+        elif isinstance(spots, int) and spots > there[area][spot_type]:
+            yield Complaint(
+                ("quotas", index, "spots"), str(spots), f"at most the {there[area][spot_type]} that there are"
+            )
+        if (area, spot_type) in seen:
+            yield Complaint(("quotas", index), f"a second quota of {spot_type} in {area}", "one quota of a class")
+        seen.add((area, spot_type))
+
+
+def _classes(area: Raw) -> dict[str, int]:
+    """Spot type to how many spots an area has of it."""
+    counts: dict[str, int] = {}
+    for _, level in _members(area, "levels"):
+        for _, spots in _members(level, "spots"):
+            names, count = spots.get("names"), spots.get("count")
+            number = len(names) if isinstance(names, tuple) else count if isinstance(count, int) else 0
+            counts[str(spots.get("type"))] = counts.get(str(spots.get("type")), 0) + number
+    return counts
 
 
 def _spots(spots: Raw, key: Key, seen: dict[str, Key], where: tuple[object, object]) -> Iterator[Complaint]:

@@ -190,6 +190,14 @@ class Station(Model):
     device: str
 
 
+class Quota(Model):
+    """`[[quotas]]`: so many spots of a class are the office's to sell ahead; no walk-in is given them."""
+
+    area: str
+    type: SpotType
+    spots: Annotated[int, Field(ge=0, le=SPOTS_MAX)]
+
+
 class Site(Model):
     """The whole file but `[daemon]`. `tariffs` are raw tables: the domain reads them."""
 
@@ -200,6 +208,7 @@ class Site(Model):
     devices: dict[Name, Device] = {}
     lanes: tuple[Lane, ...]
     stations: tuple[Station, ...] = ()
+    quotas: tuple[Quota, ...] = ()
     tariffs: tuple[dict[str, Any], ...] = ()
 
     def digest(self) -> str:

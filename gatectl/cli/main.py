@@ -87,6 +87,18 @@ def _events() -> click.Command:
     return events
 
 
+def _pass() -> click.Command:
+    from gatectl.cli.passes import pass_group
+
+    return pass_group
+
+
+def _reservation() -> click.Command:
+    from gatectl.cli.reservation import reservation
+
+    return reservation
+
+
 def _config() -> click.Command:
     from gatectl.cli.config import config
 
@@ -150,6 +162,8 @@ COMMANDS = {
     "tariff": ("Check tariffs; price a stay; plot a price.", _tariff),
     "pay": ("Take cash for a ticket.", _pay),
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
+    "pass": ("Passes of monthly and annual parkers: make, show, suspend, set to neutral.", _pass),
+    "reservation": ("Places promised for some hours: make, show, extend, cancel.", _reservation),
     "events": ("What happened, in words.", _events),
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),

@@ -1,6 +1,7 @@
 """Verbs of the business from the command line: ask one, say what was done; look at a table of its rows."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -41,6 +42,16 @@ def amount(places: Places, text: str) -> int:
         return parse_amount(text, currency(places))
     except (BadAmount, UnknownCurrency) as error:
         raise CommandFailed("E-USE-01", str(error), action="Write it as 20, 20.50 or 20,50.") from None
+
+
+def moment(text: str | None) -> int | None:
+    """A local date and time as a person types it (2026-12-24T18:00), as UTC milliseconds."""
+    if text is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise CommandFailed("E-USE-01", f"{text!r} is not a time.", action="Write 2026-12-24T18:00") from None
 
 
 def currency(places: Places) -> str:

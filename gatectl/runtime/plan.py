@@ -31,6 +31,7 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         compatible=COMPATIBLE,
         config_digest=site.digest(),
         software=software,
+        quotas={(quota.area, quota.type): quota.spots for quota in site.quotas},
     )
 
 

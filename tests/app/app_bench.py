@@ -76,6 +76,17 @@ kind = "serial"
 path = "{folder}/reader"
 baud = 9600
 
+[ports.reader-in]
+kind = "serial"
+path = "{folder}/reader-in"
+baud = 9600
+
+[devices.reader-in]
+driver = "code-reader"
+model = "generic-line"
+port = "reader-in"
+repeat_ms = 200
+
 [devices.printer]
 driver = "escpos"
 model = "custom-kpm216"
@@ -125,6 +136,13 @@ start_ms = 120000
 """
 
 
+_AT_ENTRY = """\
+button = "io-IN-1/di2"
+printer = "printer"
+reader = "reader-in"
+"""
+
+
 class Plant:
     """The hardware. An arm obeys its pulse at once; `pulses` is everything that an output ever did."""
 
@@ -148,6 +166,8 @@ class Plant:
         self.paper = self._peer("printer", self.watched)
         self.reader = SimulatedReader()
         self.window = self._peer("reader", self.reader)
+        self.entry_reader = SimulatedReader()
+        self.entry_window = self._peer("reader-in", self.entry_reader)
 
     def _peer(self, name: str, device: object) -> PtyPeer:
         return self._stack.enter_context(PtyPeer(device, self.folder / name))  # type: ignore[arg-type]  # each is one
@@ -190,6 +210,10 @@ class Plant:
         with self.window.changing():
             self.reader.show(code)
 
+    def show_at_entry(self, text: str) -> None:
+        with self.entry_window.changing():
+            self.entry_reader.show(text)
+
     def close(self) -> None:
         self._stack.close()
 
@@ -210,7 +234,7 @@ class SiteUnderTest:
         for name in ("state", "run"):
             (self.root / name).mkdir(parents=True)
         text = _HEAD.format(folder=self.root / "plant")
-        text += _LANE.format(lane="IN-1", address=1, kind="entry", more='button = "io-IN-1/di2"\nprinter = "printer"\n')
+        text += _LANE.format(lane="IN-1", address=1, kind="entry", more=_AT_ENTRY)
         text += _LANE.format(lane="OUT-1", address=2, kind="exit", more='reader = "reader"\n')
         (self.root / "gatectl.toml").write_text(text + self.more)
 

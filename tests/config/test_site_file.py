@@ -372,3 +372,22 @@ def test_a_site_without_a_price_is_refused(write: Write) -> None:
     fault = only(write(text=GOOD[: GOOD.index("[[tariffs]]")]))
 
     assert ("tariffs", "nothing") == (fault.where, fault.found)
+
+
+@pytest.mark.parametrize(
+    ("quota", "where", "found"),
+    [
+        ('area = "man"\ntype = "COMPACT"\nspots = 1', "quotas[0].area", "the unknown area 'man'"),
+        ('area = "main"\ntype = "MOTORCYCLE"\nspots = 1', "quotas[0].type", "'MOTORCYCLE', of which main has no spot"),
+        ('area = "main"\ntype = "COMPACT"\nspots = 90000', "quotas[0].spots", "90000"),
+    ],
+)
+def test_a_quota_is_of_spots_that_there_are(write: Write, quota: str, where: str, found: str) -> None:
+    """The office cannot sell what is not there; a good one is in the plan."""
+    with pytest.raises(SiteFileRefused) as refused:
+        load_site(write(text=GOOD + f"\n[[quotas]]\n{quota}\n"))
+
+    (fault,) = refused.value.faults
+    assert (where, found) == (fault.where, fault.found)
+    good = load_site(write(text=GOOD + '\n[[quotas]]\narea = "main"\ntype = "COMPACT"\nspots = 2\n'))
+    assert [("main", "COMPACT", 2)] == [(each.area, each.type, each.spots) for each in good.quotas]
