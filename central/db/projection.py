@@ -32,6 +32,7 @@ TICKET_STATES: Final[Mapping[type[f.Fact], str]] = {
     f.TicketSpent: "spent",
     f.TicketReturned: "inside",
     f.VehicleExited: "exited",
+    f.VehicleMoved: "inside",
     f.TicketVoided: "void",
     f.EntryReversed: "void",
     f.TicketLostDeclared: "lost",
@@ -299,6 +300,16 @@ def _exited(page: Page, fact: f.VehicleExited, _wall_ms: int) -> None:
     page.count(row["area"], exited=1)
 
 
+def _moved(page: Page, fact: f.VehicleMoved, _wall_ms: int) -> None:
+    if fact.ticket is not None:
+        row = page.ticket(fact.ticket)
+        verified = row["verified"] and fact.verified
+        row.update(state=_state(fact), exit_lane=None, area=fact.area, spot=fact.spot, verified=verified)
+        row["spot_type"] = fact.spot_type
+    page.count(fact.from_area, exited=1)
+    page.count(fact.area, entered=1)
+
+
 def _lost(page: Page, fact: f.TicketLostDeclared, _wall_ms: int) -> None:
     """The replacement goes on with what was paid on the stay that was found; that one ends."""
     replacement = page.ticket(fact.replacement)
@@ -309,11 +320,13 @@ def _lost(page: Page, fact: f.TicketLostDeclared, _wall_ms: int) -> None:
         carried += ("demand_percent", "demand_taken", "demand_spots")
         replacement.update({name: found[name] for name in carried})
         found["state"] = _state(fact)
+    if fact.spot is not None:
+        replacement.update(spot=fact.spot, spot_type=fact.spot_type)
 
 
 def _written_off(page: Page, fact: f.TicketWrittenOff, _wall_ms: int) -> None:
     row = page.ticket(fact.ticket)
-    if row["state"] != TICKET_STATES[f.TicketIssued]:
+    if fact.counted and row["state"] != TICKET_STATES[f.TicketIssued]:
         page.count(row["area"], adjusted=-1)
     row["state"] = _state(fact)
 
@@ -424,6 +437,7 @@ _FOLDS: Final[Mapping[type[f.Fact], Callable[[Page, Any, int], None]]] = {
     f.TicketSpent: _spent,
     f.TicketReturned: _returned,
     f.VehicleExited: _exited,
+    f.VehicleMoved: _moved,
     f.TicketLostDeclared: _lost,
     f.TicketWrittenOff: _written_off,
     f.CountAdjusted: _adjusted,

@@ -17,6 +17,7 @@ class Stage(IntEnum):
     SURCHARGE = 1  # what the site did beyond parking: valet, energy
     RIGHT = 2  # what a pass or a reservation leaves due
     VALIDATION = 3  # what a merchant or a coupon gives
+    HAND = 4  # what a named person says: the last word
 
 
 LOST: Final = "Lost ticket"
@@ -37,6 +38,13 @@ class Bill:
     parking_minor: int
     total_minor: int
     lines: tuple[Line, ...]
+    off_minor: int = 0
+    """What was taken off so far."""
+
+    @property
+    def parking_left_minor(self) -> int:
+        """What is still due for parking: whatever was taken off was taken off that."""
+        return max(0, self.parking_minor - self.off_minor)
 
     @property
     def entered_ms(self) -> int:
@@ -59,4 +67,5 @@ class Bill:
             self.parking_minor,
             self.total_minor + amount,
             (*self.lines, Line(line.text, amount)),
+            self.off_minor + max(0, -amount),
         )

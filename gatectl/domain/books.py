@@ -12,7 +12,8 @@ from typing import Any, Final
 from gatectl.domain import facts as f
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.records import registry
-from gatectl.domain.rows import Tables
+from gatectl.domain.records.spots import RECOUNTS, SPOTS_CLOSED, AreaRecounted, SpotClosed, SpotOpened
+from gatectl.domain.rows import Tables, whole, words
 from gatectl.domain.spots import SpotIndex
 from gatectl.domain.tariff_demand import Fixed, fixed_of
 from gatectl.domain.tickets import TicketState
@@ -49,6 +50,8 @@ class Stay:
     """A replacement for a lost ticket with no stay found: costs the lost-ticket price."""
     fixed: Fixed | None = None
     """What demand made of its price at entry."""
+    spot_type: str | None = None
+    """The type of its spot when the spot was given; a later site file may have made another of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,19 @@ class Books:
             return
         for change in registry.changes(fact):
             self.tables.apply(change)
+        if type(fact) in _OF_SPOTS:
+            _OF_SPOTS[type(fact)](self, fact)
+
+    def place_all(self) -> None:
+        """Tell a new index of spots what the stays and the tables say of them: for books that were not folded together."""
+        for stay in self.stays.values():
+            self._hold(stay.spot)
+        for row in self.tables.all(SPOTS_CLOSED):
+            spot = SpotId(words(row, "spot"))
+            if spot in self.spots:
+                self.spots.close(spot)
+        for row in self.tables.all(RECOUNTS):
+            self.spots.counted(AreaId(words(row, "area")), words(row, "spot_type"), whole(row, "unseen"))
 
     def fold_all(self, facts: Iterable[f.Fact]) -> None:
         for fact in facts:
@@ -132,14 +148,21 @@ class Books:
 
     def _open(self, stay: Stay) -> None:
         assert stay.ticket not in self.stays, f"{stay.ticket} is open already"
-        if stay.spot is not None:
-            self.spots.hold(stay.spot)
+        self._hold(stay.spot)
         self.stays[stay.ticket] = stay
+
+    def _hold(self, spot: SpotId | None) -> None:
+        """A spot that the site file has no more stays the ticket's, and nobody can be sent there."""
+        if spot is not None and spot in self.spots:
+            self.spots.hold(spot)
+
+    def _release(self, spot: SpotId | None) -> None:
+        if spot is not None and spot in self.spots:
+            self.spots.release(spot)
 
     def _close(self, ticket: TicketNumber, state: TicketState) -> None:
         stay = self.stays.pop(ticket)
-        if stay.spot is not None:
-            self.spots.release(stay.spot)
+        self._release(stay.spot)
         self.closed[ticket] = state
         while len(self.closed) > CLOSED_KEPT_MAX:
             self.closed.popitem(last=False)
@@ -179,6 +202,7 @@ def _issued(books: Books, fact: f.TicketIssued) -> None:
             fact.issued_ms,
             time_known=fact.time_quality is not TimeQuality.UNSET,
             fixed=fixed_of(fact.demand_percent, fact.demand_taken, fact.demand_spots),
+            spot_type=fact.spot_type,
         ),
     )
 
@@ -230,6 +254,17 @@ def _exited(books: Books, fact: f.VehicleExited) -> None:
     books._counted(area, exited=1)
 
 
+def _moved(books: Books, fact: f.VehicleMoved) -> None:
+    if fact.ticket is not None:
+        stay = books.stays[fact.ticket]
+        books._release(stay.spot)
+        books._hold(fact.spot)
+        moved = replace(stay, state=TicketState.INSIDE, vend=None, area=fact.area)
+        books.stays[fact.ticket] = replace(moved, spot=fact.spot, spot_type=fact.spot_type)
+    books._counted(fact.from_area, exited=1)
+    books._counted(fact.area, entered=1)
+
+
 def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
     replacement = books.stays[fact.replacement]
     assert replacement.state is TicketState.ISSUED, f"{fact.replacement} replaces after {replacement.state}"
@@ -256,12 +291,15 @@ def _lost(books: Books, fact: f.TicketLostDeclared) -> None:
             last_paid_ms=found.last_paid_ms,
         )
         books._close(fact.ticket, TicketState.LOST)
+    if fact.spot is not None:
+        books._hold(fact.spot)
+        changed = replace(changed, spot=fact.spot, spot_type=fact.spot_type)
     books.stays[fact.replacement] = changed
 
 
 def _written_off(books: Books, fact: f.TicketWrittenOff) -> None:
     stay = books.stays[fact.ticket]
-    if stay.state is not TicketState.ISSUED:
+    if fact.counted and stay.state is not TicketState.ISSUED:
         books._counted(stay.area, adjusted=-1)
     books._close(fact.ticket, TicketState.WRITTEN_OFF)
 
@@ -355,6 +393,27 @@ def _office_back(books: Books, fact: f.OfficeBack) -> None:
     books.office_lost = None
 
 
+def _spot_closed(books: Books, fact: SpotClosed) -> None:
+    if fact.spot in books.spots:
+        books.spots.close(SpotId(fact.spot))
+
+
+def _spot_opened(books: Books, fact: SpotOpened) -> None:
+    if fact.spot in books.spots:
+        books.spots.open(SpotId(fact.spot))
+
+
+def _recounted(books: Books, fact: AreaRecounted) -> None:
+    books.spots.counted(AreaId(fact.area), fact.spot_type, fact.unseen)
+
+
+_OF_SPOTS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
+    SpotClosed: _spot_closed,
+    SpotOpened: _spot_opened,
+    AreaRecounted: _recounted,
+}
+"""Facts of the business that the index of spots must hear of."""
+
 _FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
     f.SiteStarted: _nothing,
     f.SiteStopped: _nothing,
@@ -376,6 +435,7 @@ _FOLDS: Final[Mapping[type[f.Fact], Callable[[Books, Any], None]]] = {
     f.TicketSpent: _spent,
     f.TicketReturned: _returned,
     f.VehicleExited: _exited,
+    f.VehicleMoved: _moved,
     f.TicketLostDeclared: _lost,
     f.TicketWrittenOff: _written_off,
     f.CodeRefused: _nothing,

@@ -6,10 +6,12 @@ Rule 3: `_ms` is UTC wall-clock milliseconds unless the name says `mono`; `_mino
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import ClassVar
 
+from gatectl.domain.fact_words import Irregularity, LaneFault, VoidReason
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+
+__all__ = ("Irregularity", "LaneFault", "VoidReason")  # found here by everyone, beside what is defined here
 
 
 class Fact:
@@ -20,59 +22,12 @@ class Fact:
     version: ClassVar[int] = 1
 
 
-class VoidReason(StrEnum):
-    NOT_TAKEN = "not-taken"  # the car left before the ticket was taken
-    BACKED_OUT = "backed-out"  # taken, the arm opened, the car reversed: the paper is loose
-    PRINT_FAILED = "print-failed"
-    MAYBE_PRINTED = "maybe-printed"
-    DARK = "dark"  # provisional when the site went dark
-    FAILED_TO_OPEN = "failed-to-open"
-    BY_HAND = "by-hand"
-    LOST = "lost"  # replaced by a lost-ticket stay
-
-
-class LaneFault(StrEnum):
-    """A lane's fault; the code is what a technician looks up with `gatectl help CODE`."""
-
-    ARMING_LOOP_STUCK = "arming-loop-stuck"
-    CLOSING_LOOP_STUCK = "closing-loop-stuck"
-    LOOP_DEAD = "loop-dead"
-    LOOP_UNTRUSTED = "loop-untrusted"  # quality fault or stale
-    FAILS_TO_OPEN = "fails-to-open"
-    FAILS_TO_CLOSE = "fails-to-close"
-    ARM_BROKEN = "arm-broken"
-    ARM_UNKNOWN = "arm-unknown"
-    ARM_FORCED = "arm-forced"  # up, and no vend of this run asked for it
-    PRINTER_LOW = "printer-low"
-    PRINTER_OUT = "printer-out"
-    PRINTER_JAM = "printer-jam"
-    PRINTER_OFFLINE = "printer-offline"
-    DOOR_OPEN = "door-open"
-    DEVICE_LOST = "device-lost"
-    TERMINAL_OFFLINE = "terminal-offline"
-
-
-class Irregularity(StrEnum):
-    """What a lane saw that no vend explains."""
-
-    TAILGATE = "tailgate"
-    WRONG_WAY = "wrong-way"
-    REVERSED = "reversed"
-    LONG_VEHICLE = "long-vehicle"
-    UNVERIFIED_PASSAGE = "unverified-passage"
-    IMPLAUSIBLE_ORDER = "implausible-order"
-    REOPENED_ON_PRESENCE = "reopened-on-presence"
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a price's explanation."""
 
     text: str
     amount_minor: int
-
-
-# -- the site itself ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +123,6 @@ class CommandRefused(Fact):
     command: str
     by: str
     why: str
-
-
-# -- tickets and passages -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +240,27 @@ class VehicleExited(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class VehicleMoved(Fact):
+    """A vehicle drove through a lane between two areas: its stay goes on in `area`, on another spot. `ticket` None: not known."""
+
+    kind: ClassVar[str] = "vehicle.moved"
+    ticket: TicketNumber | None
+    lane: LaneId
+    from_area: AreaId
+    area: AreaId
+    spot: SpotId | None
+    spot_type: str | None
+    vend: VendId | None
+    moved_ms: int
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TicketLostDeclared(Fact):
-    """A driver has no ticket; `ticket` is the stay found for it, or None, and `replacement` is what is paid on.
+    """A driver has no ticket to use; `ticket` is the stay found for it, or None, and `replacement` is what is paid on.
 
     `entered_ms`: when the driver proved to have come in, if no stay was found; without it the lost-ticket price is due.
+    `spot`: what the found stay held, and the replacement holds from now on. `cause`: a word of `Cause`.
     """
 
     kind: ClassVar[str] = "ticket.lost"
@@ -300,21 +269,25 @@ class TicketLostDeclared(Fact):
     by: str
     why: str
     entered_ms: int | None = None
+    spot: SpotId | None = None
+    spot_type: str | None = None
+    cause: str = "lost"
 
 
 @dataclass(frozen=True, slots=True)
 class TicketWrittenOff(Fact):
-    """A stay that nobody will end (soft close)."""
+    """A stay that nobody will end (soft close). `counted` False: its vehicle was counted out before, the count stays."""
 
     kind: ClassVar[str] = "ticket.written-off"
     ticket: TicketNumber
     by: str
     why: str
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CodeRefused(Fact):
-    """An exit read a code and did not accept it."""
+    """A lane read a code or a credential and did not accept it."""
 
     kind: ClassVar[str] = "code.refused"
     lane: LaneId
@@ -333,9 +306,6 @@ class PassageObserved(Fact):
     vend: VendId | None
 
 
-# -- arms and lanes -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class VendIntended(Fact):
     """One authorised opening is about to be requested. No arm moves before this is on disk."""
@@ -343,7 +313,7 @@ class VendIntended(Fact):
     kind: ClassVar[str] = "vend.intended"
     vend: VendId
     lane: LaneId
-    cause: str  # "ticket", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery"
+    cause: str  # "ticket", "entitled", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery"
     ticket: TicketNumber | None
 
 
@@ -424,9 +394,6 @@ class LaneCleared(Fact):
     by: str = ""
 
 
-# -- money ----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class PaymentStarted(Fact):
     """A terminal is about to be asked. Durable first, so that a lost answer can be asked for again by its key."""
@@ -491,8 +458,6 @@ class PaymentRefunded(Fact):
 
 
 FACTS: tuple[type[Fact], ...] = tuple(
-    thing
-    for thing in list(globals().values())
-    if isinstance(thing, type) and issubclass(thing, Fact) and thing is not Fact
+    thing for thing in list(globals().values()) if isinstance(thing, type) and Fact in thing.__mro__[1:]
 )
 """Those of lanes and site; `gatectl.domain.kinds` has all."""

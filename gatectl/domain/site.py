@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from gatectl.domain import entry_lane, events, exit_lane
+from gatectl.domain import entry_lane, events, exit_lane, replacing
 from gatectl.domain import facts as f
 from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
 from gatectl.domain.business import histories
 from gatectl.domain.business import registry as business
+from gatectl.domain.business.exceptions import declared_lost
 from gatectl.domain.business.feeding import received, removed
-from gatectl.domain.business.rule import TURN_MS, Context, No
+from gatectl.domain.business.rule import TURN_MS, Context, Done, No, Reissue
 from gatectl.domain.effects import Effect, QueryPayment, Reply
 from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
 from gatectl.domain.lane import (
+    CodeWasRead,
     DeadlinePassed,
     DeviceAvailabilityChanged,
     Doubt,
@@ -36,17 +38,14 @@ from gatectl.domain.lane import (
 from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.pricing import stay_price
-from gatectl.domain.tariffs import MINUTE_MS, Tariff, TariffRefused, from_body, to_body
+from gatectl.domain.tariffs import Tariff, TariffRefused, from_body, to_body
 from gatectl.domain.tickets import TicketState
 from gatectl.domain.view import LaneView, lane_of
 
 CLOCK_STEP_MS_MAX: Final = 2_000
 """A wall clock that moves more than this against the monotonic clock has stepped."""
 
-STAY_MINUTES_MAX: Final = 366 * 24 * 60
-"""A driver without a ticket who proves a longer stay than a year has made a slip of the keyboard."""
-
-_STEP: Final = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step}
+_STEP: Final = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step, LaneKind.PASSAGE: exit_lane.step}
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,39 +408,14 @@ class Site:
             self._effects.append(Reply(event.request, "", f"{event.ticket} is written off, the count is one less"))
 
     def _lost_ticket(self, event: events.LostTicketDeclared, now: Moment) -> None:
-        plan = self.plan.lane(event.lane) if event.lane in self.lanes else self._any_exit()
-        found = self.books.stays.get(event.ticket) if event.ticket is not None else None
-        if event.ticket is not None and (found is None or found.state is not TicketState.INSIDE):
-            self._effects.append(Reply(event.request, "E-TKT-08", f"{event.ticket} is not inside"))
-            return
-        if event.minutes is not None and not 0 <= event.minutes <= STAY_MINUTES_MAX:
-            self._effects.append(Reply(event.request, "E-USE-01", f"0 to {STAY_MINUTES_MAX} minutes inside"))
-            return
+        self._answer(event.request, declared_lost(self._context(), event), now)
+
+    def _reissued(self, reissue: Reissue, now: Moment) -> dict[str, object]:
+        plan = self.plan.lane(LaneId(reissue.lane)) if reissue.lane in self.lanes else self._any_exit()
         view = LaneView(self.plan, self.books, self.boot, now, plan)
-        offer = view.exception_offer()
-        issued = f.TicketIssued(
-            offer.ticket,
-            offer.counter,
-            plan.lane,
-            plan.area,
-            None,
-            found.vehicle_type if found else plan.vehicle_type,
-            None,
-            offer.tariff,
-            now.wall_ms,
-            now.quality,
-        )
-        entered_ms = None if found or event.minutes is None else now.wall_ms - event.minutes * MINUTE_MS
-        lost = f.TicketLostDeclared(event.ticket, offer.ticket, event.who, event.why, entered_ms)
-        self._record(issued, lost)
-        price = view.price(offer.ticket)
-        data: dict[str, object] = {
-            "ticket": offer.ticket,
-            "code": offer.code,
-            "due_minor": price.due_minor,
-            "currency": price.currency,
-        }
-        self._effects.append(Reply(event.request, "", f"{offer.ticket} replaces the lost ticket", data))
+        offer, facts = replacing.numbered(view, reissue)
+        self._record(*facts)
+        return replacing.told(view, offer, reissue)
 
     def _any_exit(self) -> LanePlan:
         return next((plan for plan in self.plan.lanes if plan.kind is LaneKind.EXIT), self.plan.lanes[0])
@@ -458,12 +432,24 @@ class Site:
         if verb is None:
             self._effects.append(Reply(event.request, "E-NOT-01", f"nothing here is called {event.verb}"))
             return
-        outcome = verb.decide(self._context(), event.who, dict(event.words))
+        self._answer(event.request, verb.decide(self._context(), event.who, dict(event.words)), now)
+
+    def _answer(self, request: RequestId, outcome: Done | No, now: Moment) -> None:
         if isinstance(outcome, No):
-            self._effects.append(Reply(event.request, outcome.code, outcome.why))
+            self._effects.append(Reply(request, outcome.code, outcome.why))
+            return
+        lane, number = outcome.shown or (None, None)
+        if lane is not None and not replacing.awaits_ticket(self.lanes.get(lane)):
+            self._effects.append(Reply(request, "E-LANE-02", f"no vehicle waits for its ticket at an exit lane {lane}"))
             return
         self._record(*outcome.facts)
-        self._effects.append(Reply(event.request, "", outcome.text, dict(outcome.data)))
+        made = [self._reissued(reissue, now) for reissue in outcome.reissues]
+        reply = replacing.reply(request, outcome, made)
+        if lane is not None and number is not None:
+            view = LaneView(self.plan, self.books, self.boot, now, self.plan.lane(lane))
+            step = self._step(lane, CodeWasRead(view.code(number)), now)
+            reply = replacing.shown_reply(reply, step.facts)
+        self._effects.append(reply)
         if outcome.paid is not None:
             self._tell_its_lane(outcome.paid, now)
 

@@ -1,17 +1,20 @@
 """The site as one lane sees it, at one moment: offers, verdicts on codes, prices, the next ids. Asking changes nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gatectl.domain import tariffs, tickets
 from gatectl.domain.books import Books, Stay
+from gatectl.domain.business import coupons
 from gatectl.domain.business import registry as business
 from gatectl.domain.business.reservations import kept_spots
 from gatectl.domain.business.rule import Context, No
+from gatectl.domain.business.validations import price_after
 from gatectl.domain.facts import TicketLearned
-from gatectl.domain.ids import Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
-from gatectl.domain.lane import Entitled, LanePlan, Price, Quote, Refusal, TicketOffer
+from gatectl.domain.ids import AreaId, Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+from gatectl.domain.lane import Entitled, LanePlan, PlaceBeyond, Price, Quote, Reduced, Refusal, TicketOffer
 from gatectl.domain.lane_codes import NO_SUCH_PIN, is_pin
+from gatectl.domain.opening import Parker
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.pricing import stay_price, tariff_at
 from gatectl.domain.tariff_demand import Fixed
@@ -42,7 +45,7 @@ class LaneView:
 
     def quote(self) -> Quote | None:
         kept = partial(kept_spots, self.context, self.plan.area)
-        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type, None, kept)
+        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type, None, kept, self.plan.near)
         tariff = self._tariff(spot.spot_type if spot else None)
         fixed = self._fixed(tariff, None)
         if fixed is None:
@@ -51,13 +54,21 @@ class LaneView:
         return Quote(tariff.tariff, fixed, text)
 
     def offer(self, quote: Quote | None = None) -> TicketOffer | Refusal:
-        return self._offered(None, quote)
+        return self._turned_away(Parker.TRANSIENT) or self._offered(None, quote)
+
+    def _turned_away(self, parker: Parker) -> Refusal | None:
+        """By people, hours or a margin, before it is looked for a spot."""
+        for gate in business.GATES:
+            refusal = gate(self.context, self.plan, parker)
+            if refusal is not None:
+                return Refusal(refusal.code, refusal.why)
+        return None
 
     def _offered(self, claimed: str | None, quote: Quote | None = None) -> TicketOffer | Refusal:
         """`claimed`: a spot type of which the vehicle may have what is kept from others."""
         area, vehicle = self.plan.area, self.plan.vehicle_type
         kept = partial(kept_spots, self.context, area)
-        spot = self.books.spots.allocate(area, vehicle, claimed, kept)
+        spot = self.books.spots.allocate(area, vehicle, claimed, kept, self.plan.near)
         if spot is None and self.books.spots.total(area):
             full = f"Full for {vehicle.replace('_', ' ').lower()}"
             if claimed is not None:
@@ -74,7 +85,7 @@ class LaneView:
             if isinstance(answer, No):
                 return Refusal(answer.code, answer.why)
             if answer is not None:
-                offer = self._offered(answer.claimed)
+                offer = self._turned_away(answer.parker) or self._offered(answer.claimed)
                 if isinstance(offer, Refusal):
                     return offer
                 return Entitled(offer, answer.facts(offer.ticket), answer.text)
@@ -114,7 +125,49 @@ class LaneView:
         text = tariff.summary(self.site.currency, self.now.wall_ms, self.site.zone, fixed)
         return TicketOffer(number, counter, code, spot, spot_type, tariff.tariff, text, fixed)
 
+    def code(self, ticket: TicketNumber) -> str:
+        """The code of an open ticket, for a number that a person typed: signed anew, read like the one on its paper."""
+        counter, _, tag = ticket.partition("-")
+        stay = self.books.stays[ticket]
+        return tickets.sign(
+            self.site.keyring,
+            self.site.site,
+            counter=int(counter),
+            tag=tag,
+            issued_s=stay.issued_ms // 1000,
+            vehicle_type=stay.vehicle_type,
+        )
+
+    def place_beyond(self, ticket: TicketNumber | None, back: bool) -> PlaceBeyond:
+        assert self.plan.into is not None, f"{self.plan.lane} leads nowhere else"
+        before, behind = self.plan.area, self.plan.into
+        stay = self.books.stays.get(ticket) if ticket is not None else None
+        area = before if back else behind
+        if stay is None:
+            return PlaceBeyond(behind if back else before, area, None, None)
+        spot = self.books.spots.allocate(area, stay.vehicle_type)
+        return PlaceBeyond(stay.area, area, spot.spot if spot else None, spot.spot_type if spot else None)
+
     def admit(self, code: str) -> Price | Refusal:
+        price = self._admitted(code)
+        if self.plan.into is None or isinstance(price, Refusal):
+            return price
+        return self._let_pass(replace(price, due_minor=0, lines=()), self.plan.into)
+
+    def _let_pass(self, price: Price, into: AreaId) -> Price | Refusal:
+        """Between two areas nothing is charged; into a nested area there must be room, out of it nobody is kept."""
+        stay = self.books.stays.get(price.ticket)
+        if stay is not None and stay.area == into:
+            return Refusal("E-TKT-09", "Ticket is used\nin there")
+        closed = None if self.plan.outward else self._turned_away(Parker.TRANSIENT)
+        if closed is not None:
+            return closed
+        spots, vehicle = self.books.spots, stay.vehicle_type if stay else self.plan.vehicle_type
+        if not self.plan.outward and spots.total(into) and spots.allocate(into, vehicle) is None:
+            return Refusal("E-FULL-01", f"Full for {vehicle.replace('_', ' ').lower()}")
+        return price
+
+    def _admitted(self, code: str) -> Price | Refusal:
         read = tickets.verify(code, self.site.keyring, self.site.site)
         if isinstance(read, tickets.CodeRefusal):
             return self._by_right(code, read)
@@ -160,6 +213,16 @@ class LaneView:
         self.learned[number] = fact
         stay = Stay(number, TicketState.INSIDE, self.plan.area, None, read.vehicle_type, tariff.tariff, issued_ms)
         return stay_price(self.context, stay)
+
+    def is_coupon(self, text: str) -> bool:
+        return coupons.is_coupon(self.context, text)
+
+    def reduced(self, ticket: TicketNumber, coupon: str) -> Reduced | Refusal:
+        lane = str(self.plan.lane)
+        facts = coupons.apply(self.context, ticket, coupon, lane, lane)
+        if isinstance(facts, No):
+            return Refusal(facts.code, "Coupon not accepted")
+        return Reduced(facts, price_after(self.context, self.books.stays[ticket], facts))
 
     def price(self, ticket: TicketNumber) -> Price:
         return stay_price(self.context, self.books.stays[ticket])

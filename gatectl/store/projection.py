@@ -188,6 +188,17 @@ def _exited(fact: f.VehicleExited, wall_ms: int) -> Iterator[Statement]:
     yield _COUNT_OF_TICKET, (0, 1, 0, fact.ticket)
 
 
+def _moved(fact: f.VehicleMoved, wall_ms: int) -> Iterator[Statement]:
+    if fact.ticket is not None:
+        yield (
+            "UPDATE tickets SET state = 'inside', vend = NULL, exit_lane = NULL, area = ?, spot = ?, spot_type = ?,"
+            " verified = verified * ? WHERE ticket = ?",
+            (fact.area, fact.spot, fact.spot_type, int(fact.verified), fact.ticket),
+        )
+    yield _COUNT, (fact.from_area, 0, 1, 0)
+    yield _COUNT, (fact.area, 1, 0, 0)
+
+
 def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:
     yield (
         "UPDATE tickets SET state = 'inside', taken = 1, lost = ?, issued_ms = coalesce(?, issued_ms),"
@@ -202,14 +213,20 @@ def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:
             (fact.ticket, fact.replacement),
         )
         yield _STATE, ("lost", fact.ticket)
+    if fact.spot is not None:
+        yield (
+            "UPDATE tickets SET spot = ?, spot_type = ? WHERE ticket = ?",
+            (fact.spot, fact.spot_type, fact.replacement),
+        )
 
 
 def _written_off(fact: f.TicketWrittenOff, wall_ms: int) -> Iterator[Statement]:
-    yield (
-        "INSERT INTO counts (area, adjusted) SELECT area, -1 FROM tickets WHERE ticket = ? AND state <> 'issued'"
-        " ON CONFLICT (area) DO UPDATE SET adjusted = adjusted + excluded.adjusted",
-        (fact.ticket,),
-    )
+    if fact.counted:
+        yield (
+            "INSERT INTO counts (area, adjusted) SELECT area, -1 FROM tickets WHERE ticket = ? AND state <> 'issued'"
+            " ON CONFLICT (area) DO UPDATE SET adjusted = adjusted + excluded.adjusted",
+            (fact.ticket,),
+        )
     yield _STATE, ("written-off", fact.ticket)
 
 
@@ -335,6 +352,7 @@ _PROJECT: Final[Mapping[type[f.Fact], Callable[[Any, int], Iterator[Statement]]]
     f.TicketSpent: _spent,
     f.TicketReturned: _returned,
     f.VehicleExited: _exited,
+    f.VehicleMoved: _moved,
     f.TicketLostDeclared: _lost,
     f.TicketWrittenOff: _written_off,
     f.CodeRefused: _nothing,

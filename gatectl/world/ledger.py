@@ -103,9 +103,17 @@ class Ledger:
         self._moved(ticket, was, "ended")
         del self.tickets[ticket]
         area, spot = self.places.pop(ticket)
+        self._left_spot(ticket, spot)
+        return area
+
+    def _left_spot(self, ticket: TicketNumber, spot: SpotId | None) -> None:
         if spot is not None:
             hold(self.spots.pop(spot, None) == ticket, "no spot holds two tickets", f"{spot} was not {ticket}'s")
-        return area
+
+    def _takes_spot(self, ticket: TicketNumber, spot: SpotId | None) -> None:
+        if spot is not None:
+            hold(spot not in self.spots, "no spot holds two tickets", f"{spot} for {ticket}")
+            self.spots[spot] = ticket
 
     def _count(self, area: AreaId, by: int) -> None:
         self.inside[area] = self.inside.get(area, 0) + by
@@ -125,9 +133,7 @@ def _issued(ledger: Ledger, fact: f.TicketIssued) -> None:
         ledger.saw("ticket by a clock that was not set")
     hold(fact.counter == ledger.numbers, "numbers have no gap", f"{fact.counter} where {ledger.numbers} is next")
     hold(fact.ticket not in ledger.tickets, "each number is issued once", fact.ticket)
-    if fact.spot is not None:
-        hold(fact.spot not in ledger.spots, "no spot holds two tickets", f"{fact.spot} for {fact.ticket}")
-        ledger.spots[fact.spot] = fact.ticket
+    ledger._takes_spot(fact.ticket, fact.spot)
     ledger.tickets[fact.ticket] = "issued"
     ledger.places[fact.ticket] = (fact.area, fact.spot)
     ledger.known(fact.ticket)
@@ -179,16 +185,31 @@ def _exited(ledger: Ledger, fact: f.VehicleExited) -> None:
     ledger.exited += 1
 
 
+def _went_on(ledger: Ledger, fact: f.VehicleMoved) -> None:
+    """From one area into another: nobody came, nobody left."""
+    if fact.ticket is not None:
+        ledger._moved(fact.ticket, ("spent", "inside"), "inside")
+        ledger._left_spot(fact.ticket, ledger.places[fact.ticket][1])
+        ledger._takes_spot(fact.ticket, fact.spot)
+        ledger.places[fact.ticket] = (fact.area, fact.spot)
+    ledger._count(fact.from_area, -1)
+    ledger._count(fact.area, +1)
+    ledger._passage(fact.vend)
+
+
 def _lost(ledger: Ledger, fact: f.TicketLostDeclared) -> None:
     ledger._moved(fact.replacement, ("issued",), "inside")
     if fact.ticket is not None:
         ledger._ended(fact.ticket, ("inside",))
+    if fact.spot is not None:
+        ledger._takes_spot(fact.replacement, fact.spot)
+        ledger.places[fact.replacement] = (ledger.places[fact.replacement][0], SpotId(fact.spot))
 
 
 def _written_off(ledger: Ledger, fact: f.TicketWrittenOff) -> None:
     counted = ledger.tickets.get(fact.ticket) != "issued"
     area = ledger._ended(fact.ticket, ("issued", "inside", "spent"))
-    if counted:
+    if counted and fact.counted:
         ledger._count(area, -1)
 
 
@@ -265,6 +286,7 @@ _KEEP: Final[Mapping[type[f.Fact], Callable[[Ledger, Any], None]]] = {
     f.TicketSpent: _spent,
     f.TicketReturned: _returned,
     f.VehicleExited: _exited,
+    f.VehicleMoved: _went_on,
     f.TicketLostDeclared: _lost,
     f.TicketWrittenOff: _written_off,
     f.CountAdjusted: _adjusted,

@@ -6,14 +6,27 @@ A subject has its examples here and its golden file in golden/business; old line
 import json
 from pathlib import Path
 
+import wire_validations
+
 from gatectl.domain import codec
 from gatectl.domain.facts import Fact
-from gatectl.domain.ids import LaneId, TicketNumber
+from gatectl.domain.ids import AreaId, LaneId, TicketNumber
 from gatectl.domain.records import passes as p
 from gatectl.domain.records import reservations as r
+from gatectl.domain.records import charging
+from gatectl.domain.records.exceptions import ExceptionNoted, PriceEnded, PriceSet, StaleClosed
 from gatectl.domain.records.histories import GenerationBegun, HistoryGone
 from gatectl.domain.records.repairs import JournalRepaired
 from gatectl.domain.records.shifts import ShiftClosed, ShiftCounted, ShiftOpened
+from gatectl.domain.records.spots import (
+    AreaRecounted,
+    CountDoubted,
+    HeldSpotChanged,
+    SpotClosed,
+    SpotOpened,
+    SpotsChanged,
+)
+from gatectl.domain.records.states import AreaFilled, AreaReopened, HoursTurned, StateCleared, StateSet
 
 FOLDER = Path(__file__).parent / "golden" / "business"
 AT = 1_795_000_000_000
@@ -25,6 +38,33 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         ShiftClosed("till-1-K7QF-1", "mia", 15_250, 15_300, AT, "a coin under the drawer"),
         ShiftClosed("till-1-K7QF-1", "mia", 15_300, 15_300, AT),
     ),
+    "charging": (
+        charging.ChargerAdded("EV-1"),
+        charging.ChargerBooted("EV-1", "ocpp1.6", "Maker", "AC22", "1.2.3"),
+        charging.ChargerStatusChanged("EV-1", "occupied", AT),
+        charging.ChargerFaulted("EV-1", "GroundFailure", AT),
+        charging.ChargerCleared("EV-1", "GroundFailure", AT),
+        charging.ChargerSpotTaken("EV-1", TicketNumber("000123-K7QF"), AT),
+        charging.ChargerSpotLeft("EV-1", TicketNumber("000123-K7QF"), AT),
+        charging.ChargerSpotBlocked("EV-1", TicketNumber("000123-K7QF"), AT),
+        charging.ChargingAsked("EV-1", "stop", "EV-1-7-K7QF", "mia", "the driver asked"),
+        charging.ChargingNotDone("EV-1", "stop", "Rejected"),
+        charging.ChargingStarted(
+            "EV-1-7-K7QF", "EV-1", 7, "7", TicketNumber("000123-K7QF"), "spot", 1_000, AT, AT, 59, 100, 10, 30
+        ),
+        charging.ChargingStarted("EV-1-8-K7QF", "EV-1", 8, "tx-8", None, "", None, None, AT, 0, 0, 0, 0),
+        charging.ChargingUnclaimed("EV-1-8-K7QF", "EV-1", "tx-8", "no stay holds its spot"),
+        charging.ChargingClaimed("EV-1-8-K7QF", TicketNumber("000124-K7QF"), "mia", "the driver came to the desk"),
+        charging.ChargingMetered("EV-1-7-K7QF", 1_000, 2_500, 1_500, AT),
+        charging.ChargingPaused("EV-1-7-K7QF", AT),
+        charging.ChargingResumed("EV-1-7-K7QF", AT),
+        charging.ChargingEnded("EV-1-7-K7QF", "EVDisconnected", 9_000, 8_000, "", AT, AT),
+        charging.ChargingEnded("EV-1-8-K7QF", "left", None, 0, "meter-backwards", None, AT),
+        charging.ChargingFreed("EV-1-7-K7QF", "unplugged", AT),
+        charging.ChargingSettled("EV-1-7-K7QF"),
+        charging.ChargingToldLate("EV-1-8-K7QF", 500, 500),
+        charging.ChargingClosed("EV-1-7-K7QF"),
+    ),
     "histories": (
         GenerationBegun(3, "forked", AT),
         GenerationBegun(2, "", AT),
@@ -33,6 +73,25 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
     "repairs": (
         JournalRepaired("mia", 3, 0, 0),
         JournalRepaired("mia", 0, 1, 1, "record 2/812 (content; only here)"),
+    ),
+    "spots": (
+        SpotClosed("A-017", "main", -1, "COMPACT", "mia", "oil on the floor", AT),
+        SpotOpened("A-017", "mia", "cleaned"),
+        AreaRecounted("main", "", 41, 43, 0, "mia", "walked the deck", AT),
+        AreaRecounted("main", "LARGE", 6, 4, 2, "mia", "walked the deck", AT),
+        SpotsChanged("main", 42, 0, "-1:COMPACT=40 0:LARGE=2", "", "ab" * 32),
+        SpotsChanged("roof", 0, 12, "", "3:COMPACT=12", ""),
+        HeldSpotChanged("A-017", "000012-K7QF", "retyped", "main", -1, "LARGE"),
+        HeldSpotChanged("R-001", "000013-K7QF", "removed", "roof", None, ""),
+        CountDoubted("main", "free-flow", AT),
+    ),
+    "states": (
+        StateSet("area", "main", "transient", "full", "mia", "a coach party comes at ten", AT),
+        StateSet("site", "", "pass", "closed", "mia", "snow", AT),
+        StateCleared("area", "main", "transient", "mia", "they have come"),
+        AreaFilled("main", "CAR", 2, AT),
+        AreaReopened("main", "CAR", 5),
+        HoursTurned("lane", "IN-1", "transient", False, AT),
     ),
     "passes": (
         p.PassGranted(
@@ -88,6 +147,16 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         r.ReservationCancelled("R1", "mia", "asked for"),
         r.ReservationClosed("R1", AT, ("plate:AB123",)),
         r.QuotaSet("main", "COMPACT", 20, "office"),
+    ),
+    "validations": wire_validations.EXAMPLES,
+    "exceptions": (
+        ExceptionNoted("damaged", TicketNumber("000012-K7QF"), "000019-K7QF", "mia", "washed", AT),
+        ExceptionNoted("keyed", TicketNumber("000012-K7QF"), "OUT-1", "mia", "no light in the reader", AT),
+        ExceptionNoted("foreign", TicketNumber("000019-K7QF"), "", "mia", "a ticket of the station garage", AT),
+        PriceSet(TicketNumber("000019-K7QF"), 1_200, "EUR", "mia", "as agreed with the manager", AT),
+        PriceEnded(TicketNumber("000019-K7QF")),
+        StaleClosed("K7QF-1", AreaId("main"), AT, 17, True, 41, "mia", "open for a week", AT),
+        StaleClosed("K7QF-2", AreaId("main"), AT, 3, False, 41, "mia", "left in the free flow", AT),
     ),
 }
 

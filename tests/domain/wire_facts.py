@@ -64,4 +64,12 @@ EXAMPLES: tuple[f.Fact, ...] = (
     f.TicketIssued(T, 123, IN, MAIN, SpotId("A-001"), "CAR", "COMPACT", "day-2026", AT, TimeQuality.SYNCED),
     f.TicketIssued(T, 123, IN, MAIN, None, "VAN", None, "day-2026", AT, TimeQuality.UNSET),
     f.TicketIssued(T, 123, IN, MAIN, None, "CAR", None, "day-2027", AT, TimeQuality.SYNCED, 150, 91, 100),
+    f.VehicleMoved(T, OUT, MAIN, AreaId("inner"), SpotId("I-001"), "COMPACT", VEND, AT),
+    f.VehicleMoved(None, OUT, AreaId("inner"), MAIN, None, None, None, AT, verified=False),
+    # The same as above since a replacement takes the spot over, and a close may leave the count.
+    f.TicketLostDeclared(T, U, "mia", "wallet gone"),
+    f.TicketLostDeclared(None, U, "mia", "wallet gone", AT),
+    f.TicketWrittenOff(T, "mia", "towed"),
+    f.TicketLostDeclared(T, U, "mia", "washed", None, SpotId("A-001"), "COMPACT", "damaged"),
+    f.TicketWrittenOff(T, "mia", "left while the arms were up", counted=False),
 )

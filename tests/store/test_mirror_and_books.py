@@ -215,9 +215,28 @@ class Life:
                     events.LostTicketDeclared(self._request(), OUT, None, minutes, "mia", "lost"),
                     events.LostTicketDeclared(self._request(), OUT, self._ticket(), minutes, "mia", "lost"),
                     events.CountCorrected(self._request(), AREA, self.pick.choice([-2, -1, 1]), "mia", "counted"),
+                    self._desk(),
                 ]
             )
         )
+
+    def _desk(self) -> events.Asked:
+        """What the exceptions desk can be asked."""
+        before_ms = self.story.now.wall_ms - 3_600_000
+        stale = [stay for stay in self.books.stays.values() if stay.state == "inside" and stay.issued_ms < before_ms]
+        keep = self.pick.random() < 0.5
+        verb, words = self.pick.choice(
+            [
+                ("ticket-damaged", {"ticket": self._ticket()}),
+                ("ticket-swap", {"ticket": self._ticket(), "other": self._ticket()}),
+                ("ticket-special", {"cause": "foreign", "minutes": 90}),
+                ("ticket-special", {"cause": "special", "price_minor": 700}),
+                ("ticket-price", {"ticket": self._ticket(), "price_minor": 500}),
+                ("ticket-present", {"ticket": self._ticket(), "lane": OUT}),
+                ("tickets-close", {"before_ms": before_ms, "expected": len(stale), "keep_count": keep}),
+            ]
+        )
+        return events.Asked(self._request(), verb, "mia", tuple({**words, "reason": "why"}.items()))
 
     def money(self) -> None:
         key = PaymentId(f"key-{self.pick.randrange(40)}")
@@ -274,6 +293,7 @@ def told(books: Books) -> dict[str, Any]:
         "faults": books.faults,
         "devices_lost": books.devices_lost,
         "office_lost": books.office_lost,
+        "tables": books.tables,
         "free": books.spots.free(AREA),
     }
 

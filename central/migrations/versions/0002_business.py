@@ -29,6 +29,82 @@ CREATE TABLE shifts (
     expected_minor BIGINT,
     CONSTRAINT pk_shifts PRIMARY KEY (site_id, shift)
 );
+CREATE TABLE spots_closed (
+    site_id TEXT NOT NULL,
+    spot TEXT NOT NULL,
+    area TEXT NOT NULL,
+    level BIGINT NOT NULL,
+    spot_type TEXT NOT NULL,
+    closed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    closed_ms BIGINT NOT NULL,
+    CONSTRAINT pk_spots_closed PRIMARY KEY (site_id, spot)
+);
+CREATE TABLE recounts (
+    site_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    spot_type TEXT NOT NULL,
+    counted BIGINT NOT NULL,
+    expected BIGINT NOT NULL,
+    unseen BIGINT NOT NULL,
+    counted_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    counted_ms BIGINT NOT NULL,
+    CONSTRAINT pk_recounts PRIMARY KEY (site_id, area, spot_type)
+);
+CREATE TABLE area_spots (
+    site_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    spots BIGINT NOT NULL,
+    layout TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    CONSTRAINT pk_area_spots PRIMARY KEY (site_id, area)
+);
+CREATE TABLE spots_held (
+    site_id TEXT NOT NULL,
+    spot TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    change TEXT NOT NULL,
+    area TEXT NOT NULL,
+    level BIGINT,
+    spot_type TEXT NOT NULL,
+    CONSTRAINT pk_spots_held PRIMARY KEY (site_id, spot)
+);
+CREATE TABLE count_doubts (
+    site_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    why TEXT NOT NULL,
+    since_ms BIGINT NOT NULL,
+    CONSTRAINT pk_count_doubts PRIMARY KEY (site_id, area)
+);
+CREATE TABLE place_states (
+    site_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    place TEXT NOT NULL,
+    parker TEXT NOT NULL,
+    state TEXT NOT NULL,
+    set_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since_ms BIGINT NOT NULL,
+    CONSTRAINT pk_place_states PRIMARY KEY (site_id, scope, place, parker)
+);
+CREATE TABLE areas_full (
+    site_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    vehicle_type TEXT NOT NULL,
+    free BIGINT NOT NULL,
+    filled_ms BIGINT NOT NULL,
+    CONSTRAINT pk_areas_full PRIMARY KEY (site_id, area, vehicle_type)
+);
+CREATE TABLE place_hours (
+    site_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    place TEXT NOT NULL,
+    parker TEXT NOT NULL,
+    open BOOLEAN NOT NULL,
+    since_ms BIGINT NOT NULL,
+    CONSTRAINT pk_place_hours PRIMARY KEY (site_id, scope, place, parker)
+);
 CREATE TABLE passes (
     site_id TEXT NOT NULL,
     pass_id TEXT NOT NULL,
@@ -112,6 +188,162 @@ CREATE TABLE quotas (
     spots BIGINT NOT NULL,
     source TEXT NOT NULL,
     CONSTRAINT pk_quotas PRIMARY KEY (site_id, area, spot_type)
+);
+CREATE TABLE coupons (
+    site_id TEXT NOT NULL,
+    coupon TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    from_ms BIGINT,
+    until_ms BIGINT,
+    hours TEXT NOT NULL,
+    uses_max BIGINT,
+    day_max BIGINT,
+    exclusive BOOLEAN NOT NULL,
+    tariffs TEXT NOT NULL,
+    vehicle_types TEXT NOT NULL,
+    merchant TEXT,
+    source TEXT NOT NULL,
+    removed BOOLEAN NOT NULL,
+    CONSTRAINT pk_coupons PRIMARY KEY (site_id, coupon)
+);
+CREATE TABLE coupon_series (
+    site_id TEXT NOT NULL,
+    series TEXT NOT NULL,
+    signed BIGINT NOT NULL,
+    CONSTRAINT pk_coupon_series PRIMARY KEY (site_id, series)
+);
+CREATE TABLE coupon_uses (
+    site_id TEXT NOT NULL,
+    coupon TEXT NOT NULL,
+    used BIGINT NOT NULL,
+    day TEXT NOT NULL,
+    day_used BIGINT NOT NULL,
+    until_day TEXT NOT NULL,
+    expired BOOLEAN NOT NULL,
+    CONSTRAINT pk_coupon_uses PRIMARY KEY (site_id, coupon)
+);
+CREATE TABLE merchants (
+    site_id TEXT NOT NULL,
+    merchant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    minutes_max BIGINT NOT NULL,
+    amount_minor_max BIGINT NOT NULL,
+    whole BOOLEAN NOT NULL,
+    day_max BIGINT,
+    month_max BIGINT,
+    reasons TEXT NOT NULL,
+    source TEXT NOT NULL,
+    removed BOOLEAN NOT NULL,
+    CONSTRAINT pk_merchants PRIMARY KEY (site_id, merchant)
+);
+CREATE TABLE merchant_uses (
+    site_id TEXT NOT NULL,
+    merchant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    day_used BIGINT NOT NULL,
+    month TEXT NOT NULL,
+    month_used BIGINT NOT NULL,
+    CONSTRAINT pk_merchant_uses PRIMARY KEY (site_id, merchant)
+);
+CREATE TABLE validations (
+    site_id TEXT NOT NULL,
+    validation TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    label TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    exclusive BOOLEAN NOT NULL,
+    coupon TEXT,
+    merchant TEXT,
+    reason TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    place TEXT NOT NULL,
+    given_key TEXT NOT NULL,
+    applied_ms BIGINT NOT NULL,
+    until_day TEXT NOT NULL,
+    state TEXT NOT NULL,
+    open BOOLEAN NOT NULL,
+    released_by TEXT NOT NULL,
+    released_why TEXT NOT NULL,
+    released_ms BIGINT,
+    CONSTRAINT pk_validations PRIMARY KEY (site_id, validation)
+);
+CREATE TABLE chargers (
+    site_id TEXT NOT NULL,
+    charger TEXT NOT NULL,
+    status TEXT NOT NULL,
+    sessions BIGINT NOT NULL,
+    blocked BOOLEAN NOT NULL,
+    fault TEXT,
+    ticket TEXT,
+    taken_ms BIGINT,
+    status_ms BIGINT,
+    protocol TEXT,
+    vendor TEXT,
+    model TEXT,
+    firmware TEXT,
+    CONSTRAINT pk_chargers PRIMARY KEY (site_id, charger)
+);
+CREATE TABLE charging_sessions (
+    site_id TEXT NOT NULL,
+    session TEXT NOT NULL,
+    charger TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_ms BIGINT NOT NULL,
+    energy_wh BIGINT NOT NULL,
+    unbilled_wh BIGINT NOT NULL,
+    kwh_minor BIGINT NOT NULL,
+    connection_minor BIGINT NOT NULL,
+    idle_minor BIGINT NOT NULL,
+    idle_grace_minutes BIGINT NOT NULL,
+    ticket TEXT,
+    claimed_by TEXT,
+    told_ms BIGINT,
+    from_wh BIGINT,
+    meter_wh BIGINT,
+    paused_ms BIGINT,
+    ended_ms BIGINT,
+    reason TEXT,
+    doubt TEXT,
+    freed_ms BIGINT,
+    CONSTRAINT pk_charging_sessions PRIMARY KEY (site_id, session)
+);
+CREATE TABLE exceptions (
+    site_id TEXT NOT NULL,
+    act TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    noted_ms BIGINT NOT NULL,
+    other TEXT NOT NULL,
+    noted_by TEXT NOT NULL,
+    why TEXT NOT NULL,
+    CONSTRAINT pk_exceptions PRIMARY KEY (site_id, act, ticket, noted_ms)
+);
+CREATE TABLE hand_prices (
+    site_id TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    price_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    set_by TEXT NOT NULL,
+    why TEXT NOT NULL,
+    set_ms BIGINT NOT NULL,
+    ended BOOLEAN NOT NULL,
+    CONSTRAINT pk_hand_prices PRIMARY KEY (site_id, ticket)
+);
+CREATE TABLE soft_closes (
+    site_id TEXT NOT NULL,
+    close_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    before_ms BIGINT NOT NULL,
+    tickets BIGINT NOT NULL,
+    counted BOOLEAN NOT NULL,
+    inside BIGINT NOT NULL,
+    closed_by TEXT NOT NULL,
+    closed_ms BIGINT NOT NULL,
+    why TEXT NOT NULL,
+    CONSTRAINT pk_soft_closes PRIMARY KEY (site_id, close_id, area)
 );
 CREATE TABLE generations (
     site_id TEXT NOT NULL,

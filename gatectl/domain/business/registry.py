@@ -5,13 +5,22 @@ from typing import Final
 
 from gatectl.domain.bill import Stage
 from gatectl.domain.books import Books
-from gatectl.domain.business import passes, reservations, shifts
+from gatectl.domain.business import charging, exceptions, passes, reservations, shifts, spots, states, validation_desk
 from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import Boot, Moment
 from gatectl.domain.plan import SitePlan
 
-SUBJECTS: Final[tuple[Rules, ...]] = (shifts.RULES, passes.RULES, reservations.RULES)
+SUBJECTS: Final[tuple[Rules, ...]] = (
+    shifts.RULES,
+    charging.RULES,
+    passes.RULES,
+    reservations.RULES,
+    spots.RULES,
+    states.RULES,
+    exceptions.RULES,
+    validation_desk.RULES,
+)
 
 VERBS: Final[dict[str, Verb]] = {verb.name: verb for subject in SUBJECTS for verb in subject.verbs}
 assert len(VERBS) == sum(len(subject.verbs) for subject in SUBJECTS), "two verbs share a name"
@@ -27,6 +36,8 @@ FEEDS: Final = {feed.kind: feed for subject in SUBJECTS for feed in subject.feed
 ENTITLE: Final = tuple(subject.entitle for subject in SUBJECTS if subject.entitle is not None)
 STAY_OF: Final = tuple(subject.stay_of for subject in SUBJECTS if subject.stay_of is not None)
 """Asked in this order; the first that knows the text answers."""
+GATES: Final = tuple(subject.gate for subject in SUBJECTS if subject.gate is not None)
+"""All are asked; the first that says no is told."""
 
 
 def context(plan: SitePlan, books: Books, boot: Boot, now: Moment) -> Context:

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from gatectl.domain.bill import Bill, Stage
 from gatectl.domain.books import Books
+from gatectl.domain.effects import Effect
+from gatectl.domain.fact_words import Cause
 from gatectl.domain.facts import Fact, Line
-from gatectl.domain.ids import Boot, Moment, TicketNumber
+from gatectl.domain.ids import Boot, LaneId, Moment, TicketNumber
 from gatectl.domain.lane import LanePlan
+from gatectl.domain.opening import Parker
 from gatectl.domain.plan import SitePlan
 
 Word = str | int | bool
@@ -39,14 +42,43 @@ Adjust = Callable[[Context, Bill], Iterable[Line]]
 """What a subject adds to a bill (or takes off, with a minus), explained; it sees the lines of those before it."""
 
 
+def no_facts(ticket: TicketNumber) -> tuple[Fact, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """The stay of `ticket` shall go on under another number; None: a vehicle that is inside without a ticket gets one.
+
+    `entered_ms`: when that vehicle came in, if it is proven. `lane`: where its driver stands, "" if at none. `facts`: the
+    subject's own, once the number is known.
+    """
+
+    cause: Cause
+    by: str
+    why: str
+    ticket: TicketNumber | None
+    entered_ms: int | None = None
+    lane: str = ""
+    facts: Callable[[TicketNumber], tuple[Fact, ...]] = no_facts
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was asked is done once `facts` are durable. `paid`: a ticket whose price changed, for the lane where it stands."""
+    """What was asked is done once `facts` are durable. `paid`: a ticket whose price changed, for the lane where it stands.
+
+    `effects`: what shall be done then.
+    """
 
     text: str
     facts: tuple[Fact, ...] = ()
     data: Mapping[str, object] = field(default_factory=dict)
     paid: TicketNumber | None = None
+    reissues: tuple[Reissue, ...] = ()
+    """Stays that the site numbers anew; the answer has them as "tickets", in this order."""
+    shown: tuple[LaneId, TicketNumber] | None = None
+    """A ticket that an exit lane is to serve as if its reader had read it; refused if no vehicle stands there."""
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +100,16 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What can be asked, by its name `subject-act`. `who` asks; one request id is decided once."""
+    """What can be asked, by its name `subject-act`. `who` asks; one request id is decided once.
+
+    `of_device`: a device of the site tells or asks it, over its own protocol; nobody else can.
+    """
 
     name: str
     help: str
     params: tuple[Param, ...]
     decide: Callable[[Context, str, Words], Done | No]
+    of_device: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +122,7 @@ class Grant:
     facts: Callable[[TicketNumber], tuple[Fact, ...]]
     text: str
     claimed: str | None = None
+    parker: Parker = Parker.PASS
 
 
 Entitle = Callable[[Context, LanePlan, str], Grant | No | None]
@@ -107,6 +144,10 @@ class Feed:
     held: Callable[[Context], Iterable[str]]
 
 
+Gate = Callable[[Context, LanePlan, Parker], No | None]
+"""Whether a class of parkers is turned away at an entry or at a lane into an area; None: this subject lets them in."""
+
+
 def no_turn(context: Context) -> Iterable[Fact]:
     return ()
 
@@ -118,6 +159,7 @@ class Rules:
     `follow`: by a kind of fact, the facts behind one; not of the subject's own. `turn`: facts that the clock brings.
     `adjust`: by the stage of a price, what the subject makes of it; asked for every price, so it must be cheap.
     `feeds`: what it takes from the office. `entitle` and `stay_of`: the credentials that it knows, at entries and at exits.
+    `gate`: who is turned away before anything else is looked at.
     """
 
     name: str
@@ -128,3 +170,4 @@ class Rules:
     feeds: tuple[Feed, ...] = ()
     entitle: Entitle | None = None
     stay_of: StayOf | None = None
+    gate: Gate | None = None

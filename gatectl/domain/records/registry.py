@@ -3,7 +3,18 @@
 from typing import Final
 
 from gatectl.domain.facts import Fact
-from gatectl.domain.records import histories, passes, repairs, reservations, shifts
+from gatectl.domain.records import (
+    charging,
+    exceptions,
+    histories,
+    passes,
+    repairs,
+    reservations,
+    shifts,
+    spots,
+    states,
+    validations,
+)
 from gatectl.domain.records.record import Records
 from gatectl.domain.rows import Change, Table
 
@@ -11,8 +22,13 @@ SUBJECTS: Final[tuple[Records, ...]] = (
     shifts.RECORDS,
     repairs.RECORDS,
     histories.RECORDS,
+    charging.RECORDS,
+    spots.RECORDS,
+    states.RECORDS,
     passes.RECORDS,
     reservations.RECORDS,
+    exceptions.RECORDS,
+    validations.RECORDS,
 )
 
 TABLES: Final[tuple[Table, ...]] = tuple(table for subject in SUBJECTS for table in subject.tables)

@@ -14,6 +14,74 @@ CREATE TABLE shifts (
     expected_minor INTEGER,
     PRIMARY KEY (shift)
 ) WITHOUT ROWID;
+CREATE TABLE spots_closed (
+    spot TEXT NOT NULL,
+    area TEXT NOT NULL,
+    level INTEGER NOT NULL,
+    spot_type TEXT NOT NULL,
+    closed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    closed_ms INTEGER NOT NULL,
+    PRIMARY KEY (spot)
+) WITHOUT ROWID;
+CREATE TABLE recounts (
+    area TEXT NOT NULL,
+    spot_type TEXT NOT NULL,
+    counted INTEGER NOT NULL,
+    expected INTEGER NOT NULL,
+    unseen INTEGER NOT NULL,
+    counted_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    counted_ms INTEGER NOT NULL,
+    PRIMARY KEY (area, spot_type)
+) WITHOUT ROWID;
+CREATE TABLE area_spots (
+    area TEXT NOT NULL,
+    spots INTEGER NOT NULL,
+    layout TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (area)
+) WITHOUT ROWID;
+CREATE TABLE spots_held (
+    spot TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    change TEXT NOT NULL,
+    area TEXT NOT NULL,
+    level INTEGER,
+    spot_type TEXT NOT NULL,
+    PRIMARY KEY (spot)
+) WITHOUT ROWID;
+CREATE TABLE count_doubts (
+    area TEXT NOT NULL,
+    why TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (area)
+) WITHOUT ROWID;
+CREATE TABLE place_states (
+    scope TEXT NOT NULL,
+    place TEXT NOT NULL,
+    parker TEXT NOT NULL,
+    state TEXT NOT NULL,
+    set_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (scope, place, parker)
+) WITHOUT ROWID;
+CREATE TABLE areas_full (
+    area TEXT NOT NULL,
+    vehicle_type TEXT NOT NULL,
+    free INTEGER NOT NULL,
+    filled_ms INTEGER NOT NULL,
+    PRIMARY KEY (area, vehicle_type)
+) WITHOUT ROWID;
+CREATE TABLE place_hours (
+    scope TEXT NOT NULL,
+    place TEXT NOT NULL,
+    parker TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (scope, place, parker)
+) WITHOUT ROWID;
 CREATE TABLE passes (
     pass_id TEXT NOT NULL,
     holder TEXT NOT NULL,
@@ -91,6 +159,120 @@ CREATE TABLE quotas (
     source TEXT NOT NULL,
     PRIMARY KEY (area, spot_type)
 ) WITHOUT ROWID;
+CREATE TABLE coupons (
+    coupon TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    from_ms INTEGER,
+    until_ms INTEGER,
+    hours TEXT NOT NULL,
+    uses_max INTEGER,
+    day_max INTEGER,
+    exclusive INTEGER NOT NULL,
+    tariffs TEXT NOT NULL,
+    vehicle_types TEXT NOT NULL,
+    merchant TEXT,
+    source TEXT NOT NULL,
+    removed INTEGER NOT NULL,
+    PRIMARY KEY (coupon)
+) WITHOUT ROWID;
+CREATE TABLE coupon_series (
+    series TEXT NOT NULL,
+    signed INTEGER NOT NULL,
+    PRIMARY KEY (series)
+) WITHOUT ROWID;
+CREATE TABLE coupon_uses (
+    coupon TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    day_used INTEGER NOT NULL,
+    until_day TEXT NOT NULL,
+    expired INTEGER NOT NULL,
+    PRIMARY KEY (coupon)
+) WITHOUT ROWID;
+CREATE TABLE merchants (
+    merchant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    minutes_max INTEGER NOT NULL,
+    amount_minor_max INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    day_max INTEGER,
+    month_max INTEGER,
+    reasons TEXT NOT NULL,
+    source TEXT NOT NULL,
+    removed INTEGER NOT NULL,
+    PRIMARY KEY (merchant)
+) WITHOUT ROWID;
+CREATE TABLE merchant_uses (
+    merchant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    day_used INTEGER NOT NULL,
+    month TEXT NOT NULL,
+    month_used INTEGER NOT NULL,
+    PRIMARY KEY (merchant)
+) WITHOUT ROWID;
+CREATE TABLE validations (
+    validation TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    label TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    exclusive INTEGER NOT NULL,
+    coupon TEXT,
+    merchant TEXT,
+    reason TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    place TEXT NOT NULL,
+    given_key TEXT NOT NULL,
+    applied_ms INTEGER NOT NULL,
+    until_day TEXT NOT NULL,
+    state TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    released_by TEXT NOT NULL,
+    released_why TEXT NOT NULL,
+    released_ms INTEGER,
+    PRIMARY KEY (validation)
+) WITHOUT ROWID;
+CREATE TABLE chargers (
+    charger TEXT NOT NULL,
+    status TEXT NOT NULL,
+    sessions INTEGER NOT NULL,
+    blocked INTEGER NOT NULL,
+    fault TEXT,
+    ticket TEXT,
+    taken_ms INTEGER,
+    status_ms INTEGER,
+    protocol TEXT,
+    vendor TEXT,
+    model TEXT,
+    firmware TEXT,
+    PRIMARY KEY (charger)
+) WITHOUT ROWID;
+CREATE TABLE charging_sessions (
+    session TEXT NOT NULL,
+    charger TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    transaction_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    energy_wh INTEGER NOT NULL,
+    unbilled_wh INTEGER NOT NULL,
+    kwh_minor INTEGER NOT NULL,
+    connection_minor INTEGER NOT NULL,
+    idle_minor INTEGER NOT NULL,
+    idle_grace_minutes INTEGER NOT NULL,
+    ticket TEXT,
+    claimed_by TEXT,
+    told_ms INTEGER,
+    from_wh INTEGER,
+    meter_wh INTEGER,
+    paused_ms INTEGER,
+    ended_ms INTEGER,
+    reason TEXT,
+    doubt TEXT,
+    freed_ms INTEGER,
+    PRIMARY KEY (session)
+) WITHOUT ROWID;
 CREATE TABLE generations (
     generation INTEGER NOT NULL,
     reason TEXT NOT NULL,
@@ -101,4 +283,35 @@ CREATE TABLE histories_gone (
     generation INTEGER NOT NULL,
     noted_ms INTEGER NOT NULL,
     PRIMARY KEY (generation)
+) WITHOUT ROWID;
+CREATE TABLE exceptions (
+    act TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    noted_ms INTEGER NOT NULL,
+    other TEXT NOT NULL,
+    noted_by TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (act, ticket, noted_ms)
+) WITHOUT ROWID;
+CREATE TABLE hand_prices (
+    ticket TEXT NOT NULL,
+    price_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    set_by TEXT NOT NULL,
+    why TEXT NOT NULL,
+    set_ms INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    PRIMARY KEY (ticket)
+) WITHOUT ROWID;
+CREATE TABLE soft_closes (
+    close_id TEXT NOT NULL,
+    area TEXT NOT NULL,
+    before_ms INTEGER NOT NULL,
+    tickets INTEGER NOT NULL,
+    counted INTEGER NOT NULL,
+    inside INTEGER NOT NULL,
+    closed_by TEXT NOT NULL,
+    closed_ms INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (close_id, area)
 ) WITHOUT ROWID;
