@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from config import place_checks as places
 from config.faults import Complaint, did_you_mean, listing
 from config.files import Key, dotted
 
@@ -20,7 +21,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "no-limits": ("arming", "closing", "open"),
 }
 """Roles that a layout cannot do without."""
-NEEDED_BY_KIND: Mapping[str, tuple[str, ...]] = {"entry": ("button", "printer"), "exit": ("reader",)}
+NEEDED_BY_KIND: Mapping[str, tuple[str, ...]] = {
+    "entry": ("button", "printer"),
+    "exit": ("reader",),
+    "passage": ("reader",),
+}
+"""A passage is an entry with `from`, or an exit with `to`: it reads tickets."""
 MEANINGLESS: Mapping[str, tuple[str, ...]] = {"two-loop": ("reset",), "three-loop": (), "no-limits": LIMIT_ROLES}
 """Roles that a layout never looks at: wired, they would lie about what the lane sees."""
 SHARED_ROLES = frozenset({"fire"})
@@ -34,6 +40,7 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _site(_table(raw, "site"))
     yield from _office(_table(raw, "office"))
     yield from _areas(raw)
+    yield from places.meaning(raw)
     yield from _devices(raw)
     yield from _lanes(raw)
     yield from _stations(raw)
@@ -195,6 +202,7 @@ def _lanes(raw: Raw) -> Iterator[Complaint]:
         area = lane.get("area")
         if isinstance(area, str) and area not in areas:
             yield _unknown(("lanes", index, "area"), "area", area, areas)
+        yield from places.beyond(lane, index, areas)
         wiring = lane.get("wiring")
         if isinstance(wiring, Mapping):
             yield from _roles(lane, wiring, index)
@@ -203,6 +211,8 @@ def _lanes(raw: Raw) -> Iterator[Complaint]:
 
 def _roles(lane: Raw, wiring: Raw, index: int) -> Iterator[Complaint]:
     layout, kind, name = lane.get("layout"), lane.get("kind"), lane.get("id")
+    if "from" in lane or "to" in lane:
+        kind = "passage"
     needed: tuple[str, ...] = ()
     if isinstance(layout, str):
         needed += NEEDED.get(layout, ())

@@ -23,8 +23,10 @@ SPOTS_MAX = 200_000
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
 """What people call a thing: letters, digits, dash and underscore."""
-VehicleType = Literal["MOTORCYCLE", "CAR", "TRUCK", "VAN", "ELECTRIC_CAR"]
-SpotType = Literal["COMPACT", "LARGE", "HANDICAPPED", "MOTORCYCLE", "ELECTRIC"]
+TypeName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=40)]
+"""A type of vehicle or of spot; `config.checks` knows which there are."""
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
 WaitMs = Annotated[int, Field(ge=100, le=3_600_000)]
 PulseMs = Annotated[int, Field(ge=100, le=3_000)]
@@ -57,7 +59,7 @@ class Office(Model):
 class Spots(Model):
     """Spots of one type on one level: `count` made-up names, or `names`."""
 
-    type: SpotType
+    type: TypeName
     count: Annotated[int, Field(ge=1, le=SPOTS_MAX)] | None = None
     names: tuple[Name, ...] | None = None
     prefix: Name | None = None
@@ -77,10 +79,49 @@ class Level(Model):
     spots: tuple[Spots, ...]
 
 
+class Reserve(Model):
+    """Spots of `type` are for `vehicles` until no more than `until_free` others are free; the last `keep` always."""
+
+    type: TypeName
+    vehicles: tuple[TypeName, ...] = ()
+    until_free: Annotated[int, Field(ge=0, le=SPOTS_MAX)] = 0
+    keep: Annotated[int, Field(ge=0, le=SPOTS_MAX)] = 0
+
+
+class Full(Model):
+    """Full at `at` free spots for a vehicle type, open again at `open_at`."""
+
+    at: Annotated[int, Field(ge=0, le=SPOTS_MAX)] = 0
+    open_at: Annotated[int, Field(ge=1, le=SPOTS_MAX)] = 1
+
+
 class Area(Model):
+    """`inside`: the area around this one, for a nested area."""
+
     id: Name
     name: Text
     levels: tuple[Level, ...]
+    inside: str | None = None
+    strategy: Literal["level-by-level", "nearest", "spread"] = "level-by-level"
+    reserve: tuple[Reserve, ...] = ()
+    full: Full = Full()
+
+
+class Types(Model):
+    """`[types]`: what this site has beside the common ones. `vehicles`: by type, the spots it may stand on, best first."""
+
+    spots: tuple[TypeName, ...] = ()
+    vehicles: dict[TypeName, tuple[TypeName, ...]] = {}
+
+
+class OpeningHours(Model):
+    """`[[hours]]`: open on `days` from `from` until `until`, past midnight if that is earlier. `place`: site, an area, a lane."""
+
+    place: str = "site"
+    parkers: tuple[Literal["transient", "pass", "reservation"], ...] = ("transient",)
+    days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    begins: TimeOfDay = Field(alias="from")
+    until: TimeOfDay
 
 
 def _options_apart(known: frozenset[str], table: Any) -> Any:
@@ -173,11 +214,16 @@ class Timing(Model):
 
 
 class Lane(Model):
+    """`from` makes an entry, and `to` an exit, a passage between two areas. `near`: levels, in the order of reach."""
+
     id: Name
     kind: Literal["entry", "exit"]
     layout: Literal["two-loop", "three-loop", "no-limits"]
     area: str
-    vehicle_type: VehicleType = "CAR"
+    coming_from: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    near: tuple[int, ...] = ()
+    vehicle_type: TypeName = "CAR"
     wiring: Wiring
     pulses: Pulses = Pulses()
     timing: Timing = Timing()
@@ -194,7 +240,7 @@ class Quota(Model):
     """`[[quotas]]`: so many spots of a class are the office's to sell ahead; no walk-in is given them."""
 
     area: str
-    type: SpotType
+    type: TypeName
     spots: Annotated[int, Field(ge=0, le=SPOTS_MAX)]
 
 
@@ -204,6 +250,8 @@ class Site(Model):
     site: SiteInfo
     office: Office | None = None
     areas: tuple[Area, ...]
+    types: Types = Types()
+    hours: tuple[OpeningHours, ...] = ()
     ports: dict[Name, Port] = {}
     devices: dict[Name, Device] = {}
     lanes: tuple[Lane, ...]

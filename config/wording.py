@@ -126,7 +126,7 @@ def _keys(model: type[BaseModel], path: Key) -> list[str]:
         if isinstance(here, type) and issubclass(here, BaseModel):
             here = _inner(here.model_fields[part].annotation) if part in here.model_fields else here
     fields = here.model_fields if isinstance(here, type) and issubclass(here, BaseModel) else {}
-    return [name for name in fields if name != "options"]
+    return [field.alias or name for name, field in fields.items() if name != "options"]
 
 
 def _inner(annotation: Any) -> Any:

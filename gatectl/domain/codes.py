@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from gatectl.domain.code_row import EXITS, Code, Exit
 from gatectl.domain.codes_rights import RIGHTS
+from gatectl.domain.codes_validations import VALIDATIONS
 
 __all__ = ["CODES", "EXITS", "FAULT_CODES", "Code", "Exit", "code_of", "problem"]
 
@@ -163,6 +164,14 @@ _TABLE = (
         "No vehicle is inside on this ticket.",
         "The vehicle never passed the entry, or has left.",
         "gatectl ticket show NUMBER says where it ended.",
+        _R,
+        409,
+    ),
+    Code(
+        "E-TKT-09",
+        "The ticket is in the area behind this lane already.",
+        "It went in before, or its vehicle came through without being seen.",
+        "gatectl ticket show NUMBER; gatectl lane open LANE lets it through",
         _R,
         409,
     ),
@@ -468,8 +477,8 @@ _TABLE = (
     ),
 )
 
-CODES: Mapping[str, Code] = {row.code: row for row in (*_TABLE, *RIGHTS)}
-assert len(CODES) == len(_TABLE) + len(RIGHTS), "two rows share a code"
+CODES: Mapping[str, Code] = {row.code: row for row in (*_TABLE, *RIGHTS, *VALIDATIONS)}
+assert len(CODES) == len(_TABLE) + len(RIGHTS) + len(VALIDATIONS), "two rows share a code"
 
 FAULT_CODES: Mapping[str, str] = {
     "arming-loop-stuck": "E-LOOP-01",

@@ -39,12 +39,14 @@ from gatectl.domain.lane_moves import intend, may_close_for_next, start_closing
 from gatectl.domain.lane_pay import (
     answer,
     answer_at_station,
-    charge,
+    coupon,
+    coupon_while_paying,
     late_answer,
-    let_out,
     paid_elsewhere,
     pay_deadline,
     paying_loops,
+    price_again,
+    settle_price,
 )
 from gatectl.domain.lane_shared import answers_ignored, shared_rows
 from gatectl.domain.lane_start import starting_rows
@@ -67,13 +69,14 @@ def read(turn: Turn, happened: CodeWasRead) -> None:
 def _serve(turn: Turn, text: str) -> None:
     if too_many_pins(turn, text):
         return
+    if turn.view.is_coupon(text):
+        coupon(turn, text)
+        return
     price = turn.view.admit(text)
     if isinstance(price, Refusal):
         refused(turn, text, price)
-    elif price.due_minor > 0:
-        charge(turn, price)
     else:
-        let_out(turn, "paid", price.ticket)
+        settle_price(turn, price)
 
 
 @handles(CodeWasRead, P.PASSING)
@@ -109,7 +112,10 @@ def present_deadline(turn: Turn, happened: DeadlinePassed) -> None:
     if text is not None:
         turn.lane = replace(turn.lane, asked=None)
         turn.go(P.PRESENT, turn.timing.stuck_ms if turn.lane.arming.occupied else None)
-        _serve(turn, text)
+        if text:
+            _serve(turn, text)
+        else:
+            price_again(turn)
         return
     turn.raise_fault(LaneFault.ARMING_LOOP_STUCK, f"occupied for {turn.timing.stuck_ms} ms with the arm down")
     settle(turn)
@@ -134,13 +140,14 @@ TRANSITIONS: Final[dict[Pair, Handler]] = {
     (P.PRESENT, PaidElsewhere): paid_elsewhere,
     (P.PAYING, PaidElsewhere): paid_elsewhere,
     (P.PAYING, DeadlinePassed): pay_deadline,
+    (P.PAYING, CodeWasRead): coupon_while_paying,
     **everywhere(frozenset({P.PAYING}), *paying_loops),
 }
 
 IGNORED: Final[frozenset[Pair]] = (
     answers_ignored(PHASES)
     # A code while something is under way for the same vehicle, before the lane knows where it is, and in a fire.
-    | pairs(frozenset({P.STARTING, P.PAYING, P.OPENING, P.OPEN, P.FIRE}), CodeWasRead)
+    | pairs(frozenset({P.STARTING, P.OPENING, P.OPEN, P.FIRE}), CodeWasRead)
     # Nobody waits here for the ticket that was paid.
     | pairs(PHASES - {P.PRESENT, P.PAYING}, PaidElsewhere)
     # An exit's button calls a person, and its printer prints receipts: nothing at the lane waits for either.

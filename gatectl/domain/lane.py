@@ -20,6 +20,7 @@ from gatectl.domain.tariff_demand import Fixed
 class LaneKind(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
+    PASSAGE = "passage"  # between two areas of the site: an exit lane that charges nothing and ends no stay
 
 
 class Layout(StrEnum):
@@ -89,6 +90,12 @@ class LanePlan:
     has_terminal: bool = False
     has_close: bool = True  # False: the barrier closes itself on its own loop
     vehicle_type: str = "CAR"
+    into: AreaId | None = None
+    """Of a passage: the area behind it; `area` is the one before it."""
+    outward: bool = False
+    """Of a passage: it leads out of a nested area, and lets everybody through whether there is room or not."""
+    near: tuple[int, ...] = ()
+    """Levels of `area` in the order in which a vehicle from this lane reaches them."""
     timing: Timing = field(default_factory=Timing)
 
 
@@ -306,6 +313,16 @@ class Entitled:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceBeyond:
+    """Where a vehicle comes to that drives through a passage, and from where."""
+
+    from_area: AreaId
+    area: AreaId
+    spot: SpotId | None
+    spot_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What a vehicle at an entry is told before it asks for a ticket: `text` is shown, the ticket keeps `fixed`."""
 
@@ -335,6 +352,14 @@ class Price:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A coupon lowers what is due: the facts that put it on the ticket, and the price once they are on record."""
+
+    facts: tuple[Fact, ...]
+    price: Price
+
+
 class View(Protocol):
     """The site as one lane sees it, at one moment. Asking changes nothing."""
 
@@ -360,8 +385,17 @@ class View(Protocol):
         A ticket's code, or the credential of a right that a vehicle came in by.
         """
 
+    def is_coupon(self, text: str) -> bool:
+        """Whether what was read is a coupon of this site, good or not."""
+
+    def reduced(self, ticket: TicketNumber, coupon: str) -> Reduced | Refusal:
+        """What a coupon does to a ticket that is inside, or why not."""
+
     def price(self, ticket: TicketNumber) -> Price:
         """What is due for a ticket now."""
+
+    def place_beyond(self, ticket: TicketNumber | None, back: bool) -> PlaceBeyond:
+        """Where a vehicle comes to through this passage, with a spot for its ticket if there is one. `back`: from behind."""
 
     def inside(self, ticket: TicketNumber) -> bool:
         """Whether the ticket's stay is still inside: not spent, ended or replaced elsewhere since it was admitted."""

@@ -269,6 +269,7 @@ _PRESS: Final = "Please press for a ticket"
 _WELCOME: Final = {
     LaneKind.ENTRY: f"Welcome\n{_PRESS}",
     LaneKind.EXIT: "Please present\nyour ticket",
+    LaneKind.PASSAGE: "Please present\nyour ticket",
 }
 _SIGN: Final = {
     P.LOCKED: "Lane closed",

@@ -155,7 +155,7 @@ def _open_for(turn: Turn, command: HandCommanded, cause: str, hold: bool) -> Non
     stop_ticketing(turn, VoidReason.BY_HAND, f"{command.who}: {command.why}")
     lane = turn.lane
     ticket = lane.ticket
-    if ticket is not None and lane.plan.kind is LaneKind.EXIT and not lane.fresh and not turn.view.inside(ticket):
+    if ticket is not None and lane.plan.kind is not LaneKind.ENTRY and not lane.fresh and not turn.view.inside(ticket):
         ticket = None
     if lane.phase is P.FIRE:
         made = pulse_open(turn, cause, ticket if lane.fresh else None)
@@ -163,7 +163,7 @@ def _open_for(turn: Turn, command: HandCommanded, cause: str, hold: bool) -> Non
         return
     made = vend(turn, cause, ticket)
     turn.record(OpenedByHand(lane.plan.lane, made, command.who, command.why, hold))
-    if ticket is not None and lane.plan.kind is LaneKind.EXIT and not lane.fresh:
+    if ticket is not None and lane.plan.kind is not LaneKind.ENTRY and not lane.fresh:
         turn.record(TicketSpent(ticket, lane.plan.lane, made))
 
 

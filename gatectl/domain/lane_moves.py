@@ -147,10 +147,10 @@ def opened_late(turn: Turn) -> None:
     """The arm was given up and is seen up after all: what was granted or read goes through, under a vend of its own."""
     lane = turn.lane
     ticket = lane.ticket
-    if lane.plan.kind is LaneKind.EXIT and ticket is not None and not turn.view.inside(ticket):
+    if lane.plan.kind is not LaneKind.ENTRY and ticket is not None and not turn.view.inside(ticket):
         ticket = None
     made = intend(turn, "recovery", ticket)
-    if lane.plan.kind is LaneKind.EXIT and ticket is not None:
+    if lane.plan.kind is not LaneKind.ENTRY and ticket is not None:
         turn.record(TicketSpent(ticket, lane.plan.lane, made))
     turn.lane = replace(turn.lane, ticket=ticket, fresh=True)
     opened(turn)

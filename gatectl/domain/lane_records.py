@@ -15,6 +15,7 @@ from gatectl.domain.facts import (
     TicketVoided,
     VehicleEntered,
     VehicleExited,
+    VehicleMoved,
     VendClosed,
     VoidReason,
 )
@@ -68,6 +69,8 @@ def passed(turn: Turn, verified: bool, held: bool = False) -> None:
         observed(turn, Irregularity.TAILGATE)
     if lane.plan.kind is LaneKind.ENTRY:
         _entered(turn, ticket, vend, verified)
+    elif lane.plan.kind is LaneKind.PASSAGE:
+        _moved(turn, ticket, vend, verified)
     else:
         _exited(turn, ticket, vend, verified)
     if covered:
@@ -94,12 +97,23 @@ def _exited(turn: Turn, ticket: TicketNumber | None, vend: VendId | None, verifi
     turn.record(VehicleExited(ticket, plan.lane, plan.area, vend, turn.view.now.wall_ms, verified))
 
 
+def _moved(turn: Turn, ticket: TicketNumber | None, vend: VendId | None, verified: bool, back: bool = False) -> None:
+    """From one area into another. `back`: against the lane's direction."""
+    place = turn.view.place_beyond(ticket, back)
+    at_ms = turn.view.now.wall_ms
+    lane, spot = turn.lane.plan.lane, place.spot
+    turn.record(VehicleMoved(ticket, lane, place.from_area, place.area, spot, place.spot_type, vend, at_ms, verified))
+
+
 def came_back(turn: Turn, verified: bool) -> None:
     """A vehicle went through against the lane's direction: the one that this opening let through, or a stranger."""
     lane = turn.lane
     reversed_ = lane.last is not None
     observed(turn, Irregularity.REVERSED if reversed_ else Irregularity.WRONG_WAY, lane.last)
-    if lane.plan.kind is LaneKind.EXIT:
+    if lane.plan.kind is LaneKind.PASSAGE:
+        known = lane.last is not None and turn.view.inside(lane.last)
+        _moved(turn, lane.last if known else None, None, verified, back=True)
+    elif lane.plan.kind is LaneKind.EXIT:
         _entered(turn, None, None, verified)
     elif lane.last is not None and turn.view.inside(lane.last):
         turn.record(EntryReversed(lane.last, lane.plan.lane))
@@ -133,7 +147,7 @@ def vend_without_passage(turn: Turn, why: str) -> None:
     Both stay the ticket of the vehicle in the lane; an exit ticket must be spent anew.
     """
     lane = turn.lane
-    if lane.fresh and lane.ticket is not None and lane.plan.kind is LaneKind.EXIT:
+    if lane.fresh and lane.ticket is not None and lane.plan.kind is not LaneKind.ENTRY:
         turn.record(TicketReturned(lane.ticket, lane.plan.lane, why))
     turn.lane = replace(turn.lane, fresh=False)
 

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
+from gatectl.domain.coupon_terms import Coupon, Merchant
+from gatectl.domain.chargers import Charger, ChargingPrices
 from gatectl.domain.ids import AreaId, LaneId, SiteId
 from gatectl.domain.lane import LanePlan
+from gatectl.domain.opening import Hours
+from gatectl.domain.spot_rules import AreaRules
 from gatectl.domain.spots import Spot
 from gatectl.domain.tariffs import Tariff
 from gatectl.domain.tickets import Keyring
@@ -27,8 +31,17 @@ class SitePlan:
     compatible: Mapping[str, tuple[str, ...]]
     config_digest: str
     software: str
+    rules: Mapping[AreaId, AreaRules] = field(default_factory=dict)
+    """How an area's spots are given out, where it is not `spot_rules.PLAIN`."""
+    hours: tuple[Hours, ...] = ()
+    announces: bool = False
+    """Whether somebody is to be told of every change of what is free: signs, a broker's subscribers."""
     quotas: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Area and spot type to how many spots of them the office may sell, until its feed says otherwise."""
+    merchants: tuple[Merchant, ...] = ()
+    coupons: tuple[Coupon, ...] = ()
+    chargers: tuple[Charger, ...] = ()
+    charging: ChargingPrices = ChargingPrices()
 
     def lane(self, lane: LaneId) -> LanePlan:
         return next(plan for plan in self.lanes if plan.lane == lane)

@@ -243,11 +243,11 @@ class SpotIndex:
         reserved = self._reserves[area]
         return sum(b.free for kind, b in self._types[area].items() if kind not in reserved) <= reserve.until_free
 
-    def available(self, area: AreaId, vehicle_type: str) -> int:
-        """Free spots that a vehicle could be given now, of whatever type, by the table and the reserves."""
+    def available(self, area: AreaId, vehicle_type: str, kept: Callable[[str], int] = lambda _: 0) -> int:
+        """Free spots that a vehicle could be given now, of whatever type, by the table, the reserves and what is `kept`."""
         types = self._types.get(area, {})
         fitting = [(kind, types[kind].free) for kind in self._compatible.get(vehicle_type, ()) if kind in types]
-        return sum(max(0, free - self._reserved(area, kind, vehicle_type)) for kind, free in fitting)
+        return sum(max(0, free - kept(kind) - self._reserved(area, kind, vehicle_type)) for kind, free in fitting)
 
     def free(self, area: AreaId) -> dict[str, int]:
         """Free spots by spot type; empty for an area that has no spots of its own."""

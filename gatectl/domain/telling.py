@@ -168,6 +168,7 @@ TELLERS: Mapping[str, Callable[[Body], str]] = {
     "ticket.spent": lambda b: f"{b['lane']}: ticket {b['ticket']} accepted",
     "ticket.returned": lambda b: f"{b['lane']}: ticket {b['ticket']} inside again: {b['why']}",
     "vehicle.exited": _exited,
+    "vehicle.moved": lambda b: f"{b['lane']}: {b['ticket'] or 'a vehicle'} from {b['from_area']} to {b['area']}",
     "ticket.lost": _lost,
     "ticket.written-off": lambda b: f"ticket {b['ticket']} written off{_by(b)}",
     "code.refused": _refused,

@@ -288,10 +288,8 @@ def _books(parts: Mapping[str, Plain], plan: SitePlan) -> Books:
         elif f"book.{name}" in parts:
             values[name] = decoder(hint)(parts[f"book.{name}"][0], f"book.{name}")
     try:
-        books = Books(spots=SpotIndex(plan.spots, plan.compatible), **values)
+        books = Books(spots=SpotIndex(plan.spots, plan.compatible, plan.rules), **values)
     except (TypeError, ValueError) as error:
         raise BadBody(f"books: {error}") from error
-    for stay in books.stays.values():
-        if stay.spot is not None:
-            books.spots.hold(stay.spot)
+    books.place_all()
     return books

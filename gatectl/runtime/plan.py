@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from config.site import Area, Lane, Site
+from config.site import Area, Lane, OpeningHours, Site
 from drivers import catalog
 from drivers.api import DeviceSpec, PortSpec
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout, Timing
+from gatectl.domain.opening import Hours, Parker
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.spot_rules import PLAIN, AreaRules, Reserve, Strategy
 from gatectl.domain.spots import COMPATIBLE, Spot
+from gatectl.domain.tariff_calendar import DAYS
 from gatectl.domain.tariffs import parse
 from gatectl.domain.tickets import Keyring
 from gatectl.runtime.wiring import LaneWires
@@ -28,10 +31,35 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         lanes=tuple(lane_plan(site, lane) for lane in site.lanes),
         tariffs=tuple(parse(table) for table in site.tariffs),
         keyring=keyring,
-        compatible=COMPATIBLE,
+        compatible={**COMPATIBLE, **site.types.vehicles},
         config_digest=site.digest(),
         software=software,
         quotas={(quota.area, quota.type): quota.spots for quota in site.quotas},
+        rules={AreaId(area.id): rules for area in site.areas if (rules := _rules(area)) != PLAIN},
+        hours=tuple(_hours(site, hours) for hours in site.hours),
+        announces=bool(announcers(site)),
+    )
+
+
+def _rules(area: Area) -> AreaRules:
+    reserves = tuple(Reserve(each.type, each.vehicles, each.until_free, each.keep) for each in area.reserve)
+    return AreaRules(Strategy(area.strategy), reserves, area.full.at, area.full.open_at)
+
+
+def _hours(site: Site, hours: OpeningHours) -> Hours:
+    """24:00 is the end of a day that has 24 hours."""
+    scope = "site" if hours.place == "site" else "area" if hours.place in {area.id for area in site.areas} else "lane"
+    minutes = [int(text[:2]) * 60 + int(text[3:]) for text in (hours.begins, hours.until)]
+    place = "" if scope == "site" else hours.place
+    days = tuple(sorted({DAYS.index(day) for day in hours.days}))
+    return Hours(scope, place, tuple(Parker(each) for each in hours.parkers), days, *minutes)
+
+
+def announcers(site: Site) -> tuple[str, ...]:
+    """The devices that carry what is free to others."""
+    specs = (device_spec(site, name) for name in site.devices)
+    return tuple(
+        spec.name for spec in specs if "announce" in catalog.family(spec.driver).capabilities(spec).get("", frozenset())
     )
 
 
@@ -49,11 +77,16 @@ def lane_plan(site: Site, lane: Lane) -> LanePlan:
     if "printer" in roles:
         device = device_spec(site, roles["printer"][0])
         mouth = "mouth" in catalog.family(device.driver).capabilities(device).get("", frozenset())
+    passage = lane.coming_from is not None or lane.to is not None
+    before, behind = lane.coming_from or lane.area, lane.to if lane.coming_from is None else lane.area
     return LanePlan(
         lane=LaneId(lane.id),
-        kind=LaneKind(lane.kind),
+        kind=LaneKind.PASSAGE if passage else LaneKind(lane.kind),
         layout=Layout(lane.layout),
-        area=AreaId(lane.area),
+        area=AreaId(before),
+        into=AreaId(behind) if behind is not None else None,
+        outward=lane.to is not None,
+        near=lane.near,
         has_printer="printer" in roles,
         has_mouth=mouth,
         has_reader="reader" in roles,

@@ -36,15 +36,17 @@ def taken_of(row: Mapping[str, Any]) -> f.PaymentTaken:
 
 
 def load_books(connection: Connection, plan: SitePlan) -> Books:
-    """Books that hold what the mirror holds; a spot that is no longer in the plan keeps its stay and is not counted."""
+    """Books that hold what the mirror holds; a spot that is no longer in the plan stays its ticket's and is not counted."""
     books = Books(
-        spots=SpotIndex(plan.spots, plan.compatible), lane_areas={lane.lane: lane.area for lane in plan.lanes}
+        spots=SpotIndex(plan.spots, plan.compatible, plan.rules),
+        lane_areas={lane.lane: lane.area for lane in plan.lanes},
     )
     _load_tickets(connection, books)
     _load_money(connection, books)
     _load_lanes(connection, books)
     for table in registry.TABLES:
         books.tables.load(table, rows.read(connection, table))
+    books.place_all()
     return books
 
 
@@ -62,20 +64,17 @@ def _load_tickets(connection: Connection, books: Books) -> None:
     for row in _rows(
         connection,
         "SELECT ticket, state, area, spot, vehicle_type, tariff, issued_ms, entered_ms, taken, paid_minor, last_paid_ms, vend,"  # noqa: S608  # a constant
-        " lost, time_quality, demand_percent, demand_taken, demand_spots FROM tickets"
+        " lost, time_quality, spot_type, demand_percent, demand_taken, demand_spots FROM tickets"
         f" WHERE state IN {_OPEN} ORDER BY counter",  # a constant
     ):
         ticket, state, area, spot, vehicle, tariff, issued, entered, taken, paid, last_paid, vend, lost, quality = row[
             :14
         ]
-        kept = spot if spot is not None and spot in books.spots else None
-        if kept is not None:
-            books.spots.hold(kept)
         books.stays[TicketNumber(ticket)] = Stay(
             TicketNumber(ticket),
             TicketState(state),
             AreaId(area),
-            kept,
+            spot,
             vehicle,
             tariff,
             issued,
@@ -87,7 +86,8 @@ def _load_tickets(connection: Connection, books: Books) -> None:
             vend,
             time_known=quality != TimeQuality.UNSET.value,
             lost=bool(lost),
-            fixed=fixed_of(*row[14:]),
+            spot_type=row[14],
+            fixed=fixed_of(*row[15:]),
         )
     closed = _rows(
         connection,

@@ -101,7 +101,7 @@ class SiteDisk(Protocol):
 
 
 def new_books(plan: SitePlan) -> Books:
-    return Books(SpotIndex(plan.spots, plan.compatible), {lane.lane: lane.area for lane in plan.lanes})
+    return Books(SpotIndex(plan.spots, plan.compatible, plan.rules), {lane.lane: lane.area for lane in plan.lanes})
 
 
 def copied(books: Books, plan: SitePlan) -> Books:
@@ -111,9 +111,7 @@ def copied(books: Books, plan: SitePlan) -> Books:
         value = getattr(books, part.name)
         if part.name != "spots":
             setattr(made, part.name, copy.copy(value))
-    for stay in made.stays.values():
-        if stay.spot is not None:
-            made.spots.hold(stay.spot)
+    made.place_all()
     return made
 
 

@@ -9,8 +9,11 @@ import pytest
 
 from config.faults import Complaint, Fault, SiteFileRefused
 from config.files import read_tables
+from config.place_checks import SPOTS, VEHICLES
 from config.site import Site, Timing, load_site
 from gatectl.domain import lane as domain_lane
+from gatectl.domain.spot_rules import Strategy
+from gatectl.domain.spots import COMPATIBLE, SPOT_TYPES
 from gatectl.runtime.plan import lane_plan
 from gatectl.runtime.site_check import ABILITIES, load_checked
 
@@ -155,7 +158,7 @@ def test_ten_mistakes_are_ten_faults_at_once(write: Write) -> None:
     assert {
         "site.nam": ("the unknown key 'nam'", "did you mean 'name'?"),
         "site.timezone": ("the unknown time zone 'Europe/Amsterdm'", "did you mean 'Europe/Amsterdam'?"),
-        "areas[0].levels[0].spots[0].type": ("the text 'COMPCT'", "did you mean 'COMPACT'?"),
+        "areas[0].levels[0].spots[0].type": ("the unknown spot type 'COMPCT'", "did you mean 'COMPACT'?"),
         "devices.printer.driver": ("the unknown driver 'escpso'", "did you mean 'escpos'?"),
         "devices.io.adress": ("is not an option", "did you mean 'address'?"),
         "lanes[0].kind": ("the text 'entri'", "did you mean 'entry'?"),
@@ -363,7 +366,13 @@ def test_the_words_of_the_file_are_the_domains() -> None:
     assert {field.name for field in fields(domain_lane.Timing)} == set(Timing.model_fields)
     lane = Site.model_fields["lanes"].annotation.__args__[0]
     assert set(ABILITIES) == set(lane.model_fields["wiring"].annotation.model_fields)
-    assert set(domain_lane.LaneKind) == set(lane.model_fields["kind"].annotation.__args__)
+    passage = {domain_lane.LaneKind.PASSAGE}  # said by `from` or `to`
+    assert set(domain_lane.LaneKind) - passage == set(lane.model_fields["kind"].annotation.__args__)
+    assert set(Strategy) == set(
+        Site.model_fields["areas"].annotation.__args__[0].model_fields["strategy"].annotation.__args__
+    )
+    assert set(VEHICLES) == set(COMPATIBLE)
+    assert set(SPOTS) == set(SPOT_TYPES)
     assert set(domain_lane.Layout) == set(lane.model_fields["layout"].annotation.__args__)
 
 

@@ -30,6 +30,7 @@ from gatectl.domain.lane import (
     Layout,
     Loop,
     Phase,
+    PlaceBeyond,
     Price,
     Quote,
     Refusal,
@@ -43,7 +44,7 @@ from gatectl.domain.lane import (
     Trust,
 )
 
-STEP = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step}
+STEP = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step, LaneKind.PASSAGE: exit_lane.step}
 TICKET_TURNS: dict[type[f.Fact], tuple[str, str]] = {
     f.TicketVoided: ("issued", "void"),
     f.TicketTaken: ("issued", "issued"),
@@ -54,7 +55,7 @@ TICKET_TURNS: dict[type[f.Fact], tuple[str, str]] = {
     f.VehicleExited: ("spent", "exited"),
 }
 """What each fact makes of a ticket, and of which only. A ticket that has ended is in none of the first states."""
-AREA = AreaId("P1")
+AREA, BEHIND = AreaId("P1"), AreaId("P1-inner")
 F = TypeVar("F", bound=f.Fact)
 E = TypeVar("E", bound=Effect)
 
@@ -90,7 +91,7 @@ class FakeSite:
         return Refusal("E-FULL-01", "Full") if self.full else self.exception_offer()
 
     def entitle(self, text: str) -> Entitled | Refusal:
-        """A "pass" is one, and nothing else is."""
+        """ "pass" is one, and nothing else is."""
         if text != "pass":
             return Refusal("E-CRED-01", "Not known")
         return Refusal("E-FULL-01", "Full") if self.full else Entitled(self.exception_offer(), (), "Welcome")
@@ -101,7 +102,13 @@ class FakeSite:
 
     def admit(self, code: str) -> Price | Refusal:
         ticket = TicketNumber(code)
-        return self.price(ticket) if self.inside(ticket) else Refusal("E-TKT-04", "Please call")
+        if not self.inside(ticket):
+            return Refusal("E-TKT-04", "Please call")
+        price = self.price(ticket)
+        return replace(price, due_minor=0) if self.plan.kind is LaneKind.PASSAGE else price
+
+    def place_beyond(self, ticket: TicketNumber | None, back: bool) -> PlaceBeyond:
+        return PlaceBeyond(BEHIND, AREA, None, None) if back else PlaceBeyond(AREA, BEHIND, None, None)
 
     def price(self, ticket: TicketNumber) -> Price:
         assert ticket in self.tickets
@@ -130,6 +137,8 @@ class FakeSite:
             self.tickets[fact.ticket] = "issued"
         elif isinstance(fact, f.VehicleEntered | f.EntryReversed | f.VehicleExited):
             self._fold_passage(fact)
+        elif isinstance(fact, f.VehicleMoved):
+            self._fold_move(fact)
         elif type(fact) in TICKET_TURNS:
             self._turn(fact.ticket, *TICKET_TURNS[type(fact)])  # type: ignore[attr-defined]  # all of them have one
         elif isinstance(fact, f.VendIntended):
@@ -148,6 +157,14 @@ class FakeSite:
             assert fact.vend not in self.carried, f"{fact.vend} let two vehicles through"
             self.carried.add(fact.vend)
         self.count += 1 if isinstance(fact, f.VehicleEntered) else -1
+
+    def _fold_move(self, fact: f.VehicleMoved) -> None:
+        """Spent by its vend and inside again beyond; without a vend it came back, and was inside all the time."""
+        if fact.ticket is not None:
+            self._turn(fact.ticket, "inside" if fact.area == AREA else "spent", "inside")
+        if fact.vend is not None:
+            assert fact.vend not in self.carried, f"{fact.vend} let two vehicles through"
+            self.carried.add(fact.vend)
 
     def _fold_payment(self, fact: f.PaymentStarted | f.PaymentFailed | f.PaymentTaken) -> None:
         if isinstance(fact, f.PaymentStarted):

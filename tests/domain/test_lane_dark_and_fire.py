@@ -120,6 +120,13 @@ def test_an_exit_doubt_whose_vehicle_is_still_there() -> None:
     assert (ticket, "inside") == (story.only(f.TicketReturned).ticket, story.site.tickets[ticket])
 
 
+PASSED: dict[LaneKind, type[f.VehicleEntered | f.VehicleExited | f.VehicleMoved]] = {
+    LaneKind.ENTRY: f.VehicleEntered,
+    LaneKind.EXIT: f.VehicleExited,
+    LaneKind.PASSAGE: f.VehicleMoved,
+}
+
+
 @KINDS
 def test_a_doubt_under_an_open_arm_is_settled_by_the_loops(kind: LaneKind) -> None:
     """The vehicle stands there and the arm is up: it keeps its ticket, drives through and is seen; then the arm comes down."""
@@ -129,7 +136,7 @@ def test_a_doubt_under_an_open_arm_is_settled_by_the_loops(kind: LaneKind) -> No
     story.drive_over()
     story.wait(1_000)
 
-    done = story.only(f.VehicleEntered if kind is LaneKind.ENTRY else f.VehicleExited)
+    done = story.only(PASSED[kind])
     assert (ticket, True, VendId("V1"), 1) == (done.ticket, done.verified, done.vend, story.closes())
 
 

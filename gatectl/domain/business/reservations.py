@@ -18,6 +18,7 @@ from gatectl.domain.business.rule import Context, Grant, No, Rules
 from gatectl.domain.facts import Fact, Line
 from gatectl.domain.ids import AreaId, TicketNumber, TimeQuality
 from gatectl.domain.lane import LanePlan
+from gatectl.domain.opening import Parker
 from gatectl.domain.records import reservations as r
 from gatectl.domain.records.reservations import QUOTAS, RESERVATION_CREDENTIALS, RESERVATIONS
 from gatectl.domain.right_codes import RightCode, RightKind, place_hash
@@ -74,7 +75,7 @@ def _entitle(context: Context, plan: LanePlan, text: str) -> Grant | No | None:
     def facts(ticket: TicketNumber) -> tuple[Fact, ...]:
         return (*first, r.ReservationUsed(name, ticket, plan.lane, at_ms, fills))
 
-    return Grant(facts, "Reservation\nWelcome", None if row["state"] == "released" else spot_type)
+    return Grant(facts, "Reservation\nWelcome", None if row["state"] == "released" else spot_type, Parker.RESERVATION)
 
 
 def _row_of(context: Context, text: str, code: RightCode | None) -> Row | None:
