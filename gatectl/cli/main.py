@@ -52,7 +52,7 @@ def _printer() -> click.Command:
 
 
 def _ticket() -> click.Command:
-    from gatectl.cli.ticket import ticket
+    from gatectl.cli.ticket_desk import ticket
 
     return ticket
 
@@ -158,7 +158,7 @@ COMMANDS = {
     "lane": ("Show lanes; open, close, hold, lock them by hand.", _lane),
     "loop": ("Watch a lane's inputs as they change.", _loop),
     "printer": ("Printers: state, test page.", _printer),
-    "ticket": ("Find, show, void tickets; replace a lost one.", _ticket),
+    "ticket": ("Tickets: find, show, void; lost, damaged, swapped, stale ones.", _ticket),
     "tariff": ("Check tariffs; price a stay; plot a price.", _tariff),
     "pay": ("Take cash for a ticket.", _pay),
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),

@@ -20,7 +20,7 @@ STATES = ("issued", "inside", "spent", "exited", "void", "lost", "written-off")
 
 @click.group()
 def ticket() -> None:
-    """Find, show, void tickets; replace a lost one."""
+    """Find, show, void tickets; replace lost, damaged and swapped ones; close stale ones."""
 
 
 @ticket.command()

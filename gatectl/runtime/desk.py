@@ -54,6 +54,7 @@ class TicketQuery:
     since_ms: int | None = None
     limit: int = 50
     q: str = ""
+    before_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

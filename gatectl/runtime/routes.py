@@ -85,7 +85,11 @@ def _hand(desk: Desk, request: Request) -> Answer:
 
 def _tickets(desk: Desk, request: Request) -> Answer:
     query = TicketQuery(
-        request.query.get("state"), request.number("since_ms"), request.limit(), request.query.get("q", "")
+        request.query.get("state"),
+        request.number("since_ms"),
+        request.limit(),
+        request.query.get("q", ""),
+        request.number("before_ms"),
     )
     if len(query.q) > NAME_CHARS_MAX // 2:
         raise Refused("E-USE-01", f"q: at most {NAME_CHARS_MAX // 2} characters")
@@ -168,7 +172,7 @@ ROUTES: Final = (
     _route("GET", "ports", lambda desk, _: desk.ports()),
     _route("GET", "printers", lambda desk, _: desk.printers()),
     _route("POST", f"printers/{_NAME}/test", lambda desk, r: desk.test_printer(r.names[0], r.who)),
-    _route("GET", "tickets", _tickets, "state", "since_ms", "limit", "q"),
+    _route("GET", "tickets", _tickets, "state", "since_ms", "limit", "q", "before_ms"),
     _route("POST", "tickets/lost", _lost),
     _route("GET", f"tickets/{_NAME}", lambda desk, r: desk.ticket(r.names[0])),
     _route("POST", f"tickets/{_NAME}/void", lambda desk, r: desk.void(r.names[0], r.order())),

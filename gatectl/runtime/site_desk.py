@@ -173,7 +173,7 @@ class SiteDesk:
 
     def tickets(self, query: TicketQuery) -> Answer:
         with Mirror(self.database) as mirror:
-            return mirror.tickets(query.state, query.since_ms, query.limit, query.q)
+            return mirror.tickets(query.state, query.since_ms, query.limit, query.q, query.before_ms)
 
     def ticket(self, number: str) -> Answer:
         wanted = _number(number)

@@ -66,16 +66,29 @@ class Mirror:
     # -- tickets and payments ---------------------------------------------------------------------------------------
 
     def tickets(
-        self, state: str | None = None, since_ms: int | None = None, limit: int = ROWS_USUAL, q: str = ""
+        self,
+        state: str | None = None,
+        since_ms: int | None = None,
+        limit: int = ROWS_USUAL,
+        q: str = "",
+        before_ms: int | None = None,
     ) -> Row:
-        """gatectl.tickets/1, newest first. `q` is found in the number or the spot; `since_ms` is when it was issued."""
+        """gatectl.tickets/1, newest first: issued from `since_ms` to before `before_ms`, with `q` in the number or the spot."""
         assert len(q) <= QUERY_CHARS_MAX
         pattern = "%" + q.upper().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         rows = self._rows(
-            f"SELECT {_TICKET} FROM tickets WHERE (? IS NULL OR state = ?) AND issued_ms >= ?"  # noqa: S608  # the columns are a constant
+            f"SELECT {_TICKET} FROM tickets WHERE (? IS NULL OR state = ?) AND issued_ms >= ? AND issued_ms < ?"  # noqa: S608  # the columns are a constant
             " AND (upper(ticket) LIKE ? ESCAPE '\\' OR upper(coalesce(spot, '')) LIKE ? ESCAPE '\\')"
             " ORDER BY issued_ms DESC, counter DESC LIMIT ?",
-            (state, state, _since(since_ms), pattern, pattern, _limited(limit)),
+            (
+                state,
+                state,
+                _since(since_ms),
+                2**53 if before_ms is None else before_ms,
+                pattern,
+                pattern,
+                _limited(limit),
+            ),
         )
         return {"schema": "gatectl.tickets/1", "tickets": [_ticket(row) for row in rows]}
 

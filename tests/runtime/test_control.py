@@ -89,9 +89,9 @@ def post(path: Path, target: str, body: object) -> tuple[int, dict[str, Any]]:
         ("/v1/tickets/000123-K7QF", ["ticket", "'000123-K7QF'"]),
         (
             "/v1/tickets?state=inside&since_ms=5&limit=7&q=K7",
-            ["tickets", "TicketQuery(state='inside', since_ms=5, limit=7, q='K7')"],
+            ["tickets", "TicketQuery(state='inside', since_ms=5, limit=7, q='K7', before_ms=None)"],
         ),
-        ("/v1/tickets", ["tickets", "TicketQuery(state=None, since_ms=None, limit=50, q='')"]),
+        ("/v1/tickets", ["tickets", "TicketQuery(state=None, since_ms=None, limit=50, q='', before_ms=None)"]),
         ("/v1/sync", ["sync"]),
         ("/v1/sync/prove", ["prove"]),
         (
