@@ -269,19 +269,21 @@ def _mapping_reader(item: Read) -> Read:
 def _fields_reader(cls: Any) -> Read:
     hints = get_type_hints(cls)
     parts = [
-        (part.name, f".{part.name}", _reader(hints[part.name]), part.default is MISSING is part.default_factory)
-        for part in fields(cls)
+        (part.name, _reader(hints[part.name]), part.default is MISSING is part.default_factory) for part in fields(cls)
     ]
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise Malformed(f": expected {cls.__name__}, found {type(value).__name__}")
         made = {}
-        for name, place, part, needed in parts:
+        for name, part, needed in parts:
             if name in value:
-                made[name] = _at(place, part, value[name])
+                try:
+                    made[name] = part(value[name])
+                except Malformed as error:
+                    raise Malformed(f".{name}{error}") from error
             elif needed:
-                raise Malformed(f"{place}: missing")
+                raise Malformed(f".{name}: missing")
         return cls(**made)
 
     return read

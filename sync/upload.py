@@ -124,6 +124,7 @@ class UploaderMachine:
         self._search: Search | None = None
         self._open_after, self._open_reason = 0, ""
         self._encoding = "zstd"
+        self._zstd = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
         self._limit = self._ceiling = BATCH_RECORDS_MAX
         self._acks_in_row = self._refusals = 0
         self._empty = 0  # the generation that was found open and without a record
@@ -230,7 +231,7 @@ class UploaderMachine:
     def _upload(self, batch: _Batch) -> Request:
         body, encoding = batch.lines, self._encoding
         if encoding == "zstd":
-            body = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body)
+            body = self._zstd.compress(body)
         elif encoding == "gzip":
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
         headers = (

@@ -226,9 +226,9 @@ class Disk:
             seq, head = 0, chain.genesis(self.plan.site, row.generation)
         else:
             seq, head = before.record.seq, before.head
-        hold(row.record.seq == seq + 1, "seq has no gap in a generation", f"{row.generation}/{row.record.seq}")
+        hold(row.record.seq == seq + 1, "seq has no gap in a generation", (row.generation, row.record.seq))
         linked = chain.link(head, row.record.header(), row.record.body)
-        hold(linked == row.head, "the chain of the journal holds", f"{row.generation}/{row.record.seq}")
+        hold(linked == row.head, "the chain of the journal holds", (row.generation, row.record.seq))
 
     def load(self) -> Books:
         """Books of their own for a start."""

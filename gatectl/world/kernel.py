@@ -4,7 +4,6 @@ A process is a generator that yields how long to sleep (ms), or an `Until` to wa
 owner runs it.
 """
 
-import itertools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -35,15 +34,18 @@ class Kernel:
     def __init__(self, start_ms: int = 0) -> None:
         self.now_ms = start_ms
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
+        self.scheduled = 0
+        """How many things were ever put on the heap; of two that are due at once the one that came first is first."""
         self._waiters: list[_Waiter] = []
 
     def at(self, when_ms: int, do: Callable[[], None]) -> None:
-        heappush(self._heap, (max(when_ms, self.now_ms), next(self._order), do))
+        self.scheduled = order = self.scheduled + 1
+        heappush(self._heap, (max(when_ms, self.now_ms), order, do))
 
     def after(self, delay_ms: int, do: Callable[[], None]) -> None:
         assert delay_ms >= 0
-        heappush(self._heap, (self.now_ms + delay_ms, next(self._order), do))
+        self.scheduled = order = self.scheduled + 1
+        heappush(self._heap, (self.now_ms + delay_ms, order, do))
 
     def start(self, process: Process) -> None:
         self.at(self.now_ms, lambda: self._go_on(process))

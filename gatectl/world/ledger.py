@@ -5,7 +5,7 @@ Each promise is a small function with its name; what it finds broken it says by 
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -41,6 +41,14 @@ class Vend:
     over: bool = False
 
 
+def _own(value: Any) -> Any:
+    """A copy that shares nothing that changes: of all that a ledger holds in its containers only a `Vend` does."""
+    made = copy(value)
+    if isinstance(made, dict):
+        made.update([(key, copy(held)) for key, held in made.items() if isinstance(held, Vend)])
+    return made
+
+
 @dataclass(slots=True)
 class Ledger:
     """Fed with every fact as it becomes durable, in order. `struck` is told of every payment that is on record."""
@@ -67,7 +75,7 @@ class Ledger:
 
     def copy(self) -> "Ledger":
         """As it is now, to go back to."""
-        parts = {part.name: deepcopy(getattr(self, part.name)) for part in fields(self) if part.name != "struck"}
+        parts = {part.name: _own(getattr(self, part.name)) for part in fields(self) if part.name != "struck"}
         return Ledger(self.struck, **parts)
 
     def go_back_to(self, backup: "Ledger") -> None:
@@ -75,7 +83,7 @@ class Ledger:
         self.forgotten |= self.recent.keys() - backup.recent.keys()
         for part in fields(self):
             if part.name not in _KEPT:
-                setattr(self, part.name, deepcopy(getattr(backup, part.name)))
+                setattr(self, part.name, _own(getattr(backup, part.name)))
 
     def known(self, ticket: TicketNumber) -> None:
         self.recent[ticket] = None
@@ -96,7 +104,8 @@ class Ledger:
     def _moved(self, ticket: TicketNumber, was: tuple[str, ...], now: str) -> None:
         """4: every number is in one state, and leaves it only for one that follows."""
         state = self.tickets.get(ticket, "nowhere")
-        hold(state in was, "each number ends once", f"{ticket} is {state}, and would become {now}")
+        if state not in was:
+            raise Broken("each number ends once", f"{ticket} is {state}, and would become {now}")
         self.tickets[ticket] = now
 
     def _ended(self, ticket: TicketNumber, was: tuple[str, ...]) -> AreaId:
