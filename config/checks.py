@@ -44,6 +44,7 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _devices(raw)
     yield from _lanes(raw)
     yield from _stations(raw)
+    yield from _chargers(raw)
     yield from _doubles(raw, "tariffs")
     yield from _quotas(raw)
 
@@ -191,6 +192,44 @@ def _stations(raw: Raw) -> Iterator[Complaint]:
         device = station.get("device")
         if isinstance(device, str) and device not in devices:
             yield _unknown(("stations", index, "device"), "device", device, devices)
+
+
+def _chargers(raw: Raw) -> Iterator[Complaint]:
+    yield from _doubles(raw, "chargers")
+    devices, spots = _table(raw, "devices"), frozenset(_spot_names(raw))
+    connectors: dict[object, int] = {}
+    stands: dict[object, int] = {}
+    for index, charger in _members(raw, "chargers"):
+        device, spot = charger.get("device"), charger.get("spot")
+        if isinstance(device, str) and device not in devices:
+            yield _unknown(("chargers", index, "device"), "device", device, devices)
+        connector = charger.get("connector", 1)
+        if (device, connector) in connectors:
+            first = dotted(("chargers", connectors[device, connector]))
+            found, wanted = f"connector {connector} of {device!r} a second time", "a connector of its own"
+            yield Complaint(("chargers", index), found, wanted, f"the first is {first}")
+        connectors.setdefault((device, connector), index)
+        if isinstance(spot, str) and spot not in spots:
+            yield Complaint(("chargers", index, "spot"), f"the unknown spot {spot!r}", "a spot of an area")
+        elif isinstance(spot, str) and spot in stands:
+            first = dotted(("chargers", stands[spot]))
+            yield Complaint(
+                ("chargers", index, "spot"), f"{spot!r} a second time", "a spot of its own", f"it is {first}'s"
+            )
+        stands.setdefault(spot, index)
+
+
+def _spot_names(raw: Raw) -> Iterator[str]:
+    """Every spot's name, made as `config.site.Spots` makes them."""
+    for _, area in _members(raw, "areas"):
+        for _, level in _members(area, "levels"):
+            for _, spots in _members(level, "spots"):
+                names, count = spots.get("names"), spots.get("count")
+                if isinstance(names, tuple):
+                    yield from (name for name in names if isinstance(name, str))
+                elif isinstance(count, int):
+                    stem = spots.get("prefix", f"{area.get('id')}-{level.get('level')}-{spots.get('type')}")
+                    yield from (f"{stem}-{number:03d}" for number in range(1, count + 1))
 
 
 def _lanes(raw: Raw) -> Iterator[Complaint]:

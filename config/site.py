@@ -29,6 +29,10 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
 WaitMs = Annotated[int, Field(ge=100, le=3_600_000)]
+PriceMinor = Annotated[int, Field(ge=0, le=1_000_000)]
+"""A price of one thing: a million of the smallest coins is a slip of the keyboard in any currency."""
+CONNECTORS_MAX = 64
+"""Connectors of one charge point."""
 PulseMs = Annotated[int, Field(ge=100, le=3_000)]
 """A pulse: long enough for a barrier's input, short enough not to hold a button down."""
 
@@ -133,9 +137,9 @@ def _options_apart(known: frozenset[str], table: Any) -> Any:
 
 
 class Port(Model):
-    """`[ports.NAME]`: a serial line or a broker; `options` is everything but `kind`."""
+    """`[ports.NAME]`: a serial line, a broker, or where charge points call; `options` is everything but `kind`."""
 
-    kind: Literal["serial", "mqtt"]
+    kind: Literal["serial", "mqtt", "ocpp"]
     options: dict[str, Any]
 
     @model_validator(mode="before")
@@ -244,6 +248,25 @@ class Quota(Model):
     spots: Annotated[int, Field(ge=0, le=SPOTS_MAX)]
 
 
+class Charger(Model):
+    """`[[chargers]]`: one connector of a charge point. `spot`: where the vehicle stands that charges there."""
+
+    id: Name
+    device: str
+    connector: Annotated[int, Field(ge=1, le=CONNECTORS_MAX)] = 1
+    spot: str | None = None
+    authorize: Literal["ticket", "anyone"] = "ticket"
+
+
+class Charging(Model):
+    """`[charging]`: what a session costs, in minor units; what is not given is not charged."""
+
+    kwh_minor: PriceMinor = 0
+    connection_minor: PriceMinor = 0
+    idle_minor: PriceMinor = 0
+    idle_grace_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
+
+
 class Site(Model):
     """The whole file but `[daemon]`. `tariffs` are raw tables: the domain reads them."""
 
@@ -257,6 +280,8 @@ class Site(Model):
     lanes: tuple[Lane, ...]
     stations: tuple[Station, ...] = ()
     quotas: tuple[Quota, ...] = ()
+    chargers: tuple[Charger, ...] = ()
+    charging: Charging = Charging()
     tariffs: tuple[dict[str, Any], ...] = ()
 
     def digest(self) -> str:

@@ -116,6 +116,21 @@ class StationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargerReport:
+    """A charge point tells or asks something; answered with StationAnswer under `request`, and only then is it told.
+
+    `what`: boot, beat, status, authorize, begin, meter or end. `connector` 0 is the charge point as a whole. `words` say
+    the rest: whole numbers, not negative, and texts of 1 to 200 printable characters.
+    """
+
+    device: str
+    request: str
+    what: str
+    connector: int | None = None
+    words: tuple[tuple[str, str | int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The device went away (`up` False, once) or came back (once)."""
 
@@ -134,7 +149,7 @@ class Outcome:
     detail: str = ""
 
 
-Signal = Input | PrinterStatus | Paper | Code | TerminalReply | StationRequest | Health | Outcome
+Signal = Input | PrinterStatus | Paper | Code | TerminalReply | StationRequest | ChargerReport | Health | Outcome
 Sink = Callable[[Signal], None]
 
 
@@ -242,7 +257,21 @@ class StationAnswer:
     deadline_ms: int
 
 
-Order = Pulse | Print | Retract | Charge | CancelCharge | QueryCharge | Show | StationAnswer
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Ask a charge point to "start" at a connector with a credential, or to "stop" a transaction; `about` is which.
+
+    CONFIRMED: it said that it will.
+    """
+
+    order: str
+    act: Literal["start", "stop"]
+    connector: int
+    about: str
+    deadline_ms: int
+
+
+Order = Pulse | Print | Retract | Charge | CancelCharge | QueryCharge | Show | StationAnswer | Steer
 
 
 # -- engines: one conversation, no I/O ---------------------------------------------------------------------------------
@@ -309,7 +338,7 @@ class MqttEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """A port of the site file: `kind` "serial" or "mqtt", and that link's own options."""
+    """A port of the site file: `kind` "serial", "mqtt" or "ocpp", and that link's own options."""
 
     name: str
     kind: str
@@ -336,11 +365,14 @@ class OptionFault:
     hint: str = ""
 
 
-class Family(Protocol):
-    """A driver: one file, one entry point in the group `gatectl.drivers`."""
+class Described(Protocol):
+    """What every driver says of itself: one file, one entry point in the group `gatectl.drivers`."""
 
     name: str
-    link: Literal["serial", "mqtt"]
+
+    @property
+    def link(self) -> str:
+        """The kind of port that its devices are on."""
 
     @property
     def models(self) -> Sequence[str]: ...
@@ -354,7 +386,17 @@ class Family(Protocol):
         The point "" is the device as a whole: "print", "mouth", "retract", "code", "charge", "station".
         """
 
+
+class Family(Described, Protocol):
+    """A driver whose devices share a link that is here: it brings the conversation."""
+
     def engine(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> SerialEngine | MqttEngine: ...
+
+
+class ServerFamily(Described, Protocol):
+    """A driver whose devices call us, by a protocol that brings its own library: it brings link and conversation."""
+
+    def bus(self, port: PortSpec, devices: Sequence[DeviceSpec]) -> "Bus": ...
 
 
 class Bus(Protocol):

@@ -33,7 +33,7 @@ from gatectl.runtime.keys import KEYS_FILE, load_keyring
 from gatectl.runtime.link import Link, News, build_link
 from gatectl.runtime.logs import configure_logs
 from gatectl.runtime.notify import notify
-from gatectl.runtime.plan import lane_wires, site_plan
+from gatectl.runtime.plan import charger_points, lane_wires, site_plan
 from gatectl.runtime.requests import Requests
 from gatectl.runtime.site_check import load_checked
 from gatectl.runtime.site_desk import SiteDesk
@@ -80,7 +80,8 @@ class App:
         self.supervisor = Supervisor({})
         self.requests = Requests()
         wires = tuple(lane_wires(lane) for lane in file.lanes)
-        wiring = Wiring(wires, {station.device: station.id for station in file.stations})
+        points = charger_points(file)
+        wiring = Wiring(wires, {station.device: station.id for station in file.stations}, points)
         self.writer = Writer(connection, self.plan.site, self.boot, self._committed, self.supervisor.fatal)
         self._capture = Capture(settings.state_dir / FOLDER)
         self.core = Core(
@@ -96,6 +97,7 @@ class App:
             answer=self.core.post,
             replied=self._replied,
             way_is_clear=self.core.way_is_clear,
+            chargers=points,
         )
         self._told_failed: set[str] = set()
         self.reader = SyncJournal(settings.database, self.plan.site)

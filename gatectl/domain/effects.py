@@ -106,6 +106,19 @@ class QueryPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class SteerCharger:
+    """Ask a charger to "start" a session for a ticket, or to "stop" a transaction; `about` is which.
+
+    Only that it did not is answered: what it did, it tells itself.
+    """
+
+    charger: str
+    act: str
+    about: str
+    deadline_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a person's or the office's request; `code` is empty when it was done, else an E-... code."""
 
@@ -126,5 +139,6 @@ Effect = (
     | Authorise
     | CancelPayment
     | QueryPayment
+    | SteerCharger
     | Reply
 )

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from gatectl.domain.coupon_terms import Coupon, Merchant
 from gatectl.domain.chargers import Charger, ChargingPrices
+from gatectl.domain.coupon_terms import Coupon, Merchant
 from gatectl.domain.ids import AreaId, LaneId, SiteId
 from gatectl.domain.lane import LanePlan
 from gatectl.domain.opening import Hours
@@ -41,7 +41,7 @@ class SitePlan:
     merchants: tuple[Merchant, ...] = ()
     coupons: tuple[Coupon, ...] = ()
     chargers: tuple[Charger, ...] = ()
-    charging: ChargingPrices = ChargingPrices()
+    charging: ChargingPrices = field(default_factory=ChargingPrices)
 
     def lane(self, lane: LaneId) -> LanePlan:
         return next(plan for plan in self.lanes if plan.lane == lane)

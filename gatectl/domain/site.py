@@ -450,6 +450,7 @@ class Site:
             step = self._step(lane, CodeWasRead(view.code(number)), now)
             reply = replacing.shown_reply(reply, step.facts)
         self._effects.append(reply)
+        self._effects.extend(outcome.effects)
         if outcome.paid is not None:
             self._tell_its_lane(outcome.paid, now)
 

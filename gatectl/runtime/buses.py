@@ -5,7 +5,7 @@ from typing import cast
 
 from config.site import Site
 from drivers import catalog
-from drivers.api import Bus, MqttEngine, SerialEngine
+from drivers.api import Bus, MqttEngine, SerialEngine, ServerFamily
 from drivers.links.mqtt_link import MqttBus
 from drivers.links.serial_link import SerialBus, Tap
 from drivers.options import line_of
@@ -21,6 +21,8 @@ def _bus(site: Site, name: str, tap: Callable[[str], Tap] | None) -> Bus | None:
     port, devices = port_spec(site, name), devices_on(site, name)
     if not devices:
         return None
+    if port.kind == "ocpp":
+        return cast("ServerFamily", catalog.family(devices[0].driver)).bus(port, devices)
     if port.kind == "mqtt":
         engines = {
             device.name: cast("MqttEngine", catalog.family(device.driver).engine(port, [device])) for device in devices

@@ -5,16 +5,16 @@ a device's own answer, so that a lane always hears.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from drivers import api
 from gatectl.domain import effects
 from gatectl.domain.ids import LaneId
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.paper import receipt_document, ticket_document
-from gatectl.runtime.wiring import STATION, LaneWires, OrderName
+from gatectl.runtime.wiring import CHARGER, STATION, LaneWires, OrderName
 
 SHORT_ORDER_MS: Final = 5_000
 """Orders that carry no deadline of their own (texts, cancels, queries) are dropped after this."""
@@ -34,6 +34,8 @@ class Effects:
     replied: Callable[[effects.Reply], None]
     way_is_clear: Callable[[LaneId], bool]
     """Whether the core still knows the way under the arm to be clear: between a decision and its commit a vehicle may come."""
+    chargers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Charger to its device and connector."""
 
     def perform(self, effect: effects.Effect) -> None:
         """Hand one effect over."""
@@ -96,8 +98,17 @@ class Effects:
         name = OrderName(effect.lane, "query", effect.payment)
         self.send(effect.lane, "terminal", api.QueryCharge(str(name), effect.payment, self._short()))
 
+    def _steer(self, effect: effects.SteerCharger) -> None:
+        device, connector = self.chargers[effect.charger]
+        name = OrderName(CHARGER, effect.act, effect.charger)
+        act: Literal["start", "stop"] = "start" if effect.act == "start" else "stop"
+        deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
+        self.buses[device].order(device, api.Steer(str(name), act, connector, effect.about, deadline_ms))
+
     def _reply(self, effect: effects.Reply) -> None:
         name = OrderName.parse(effect.request)
+        if name.lane == CHARGER:
+            return  # nobody waits: a charger's refusal is on record
         if name.lane != STATION:
             self.replied(effect)
             return
@@ -118,5 +129,6 @@ _PERFORM: Final[Mapping[type, Callable[[Effects, Any], None]]] = {
     effects.Authorise: Effects._authorise,
     effects.CancelPayment: Effects._cancel,
     effects.QueryPayment: Effects._query,
+    effects.SteerCharger: Effects._steer,
     effects.Reply: Effects._reply,
 }

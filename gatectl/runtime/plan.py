@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from config.site import Area, Lane, OpeningHours, Site
+from config.site import Area, Charger, Lane, OpeningHours, Site
 from drivers import catalog
 from drivers.api import DeviceSpec, PortSpec
+from gatectl.domain import chargers
+from gatectl.domain.chargers import ChargingPrices
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout, Timing
 from gatectl.domain.opening import Hours, Parker
@@ -38,6 +40,8 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         rules={AreaId(area.id): rules for area in site.areas if (rules := _rules(area)) != PLAIN},
         hours=tuple(_hours(site, hours) for hours in site.hours),
         announces=bool(announcers(site)),
+        chargers=tuple(_charger(charger) for charger in site.chargers),
+        charging=ChargingPrices(**site.charging.model_dump()),
     )
 
 
@@ -61,6 +65,16 @@ def announcers(site: Site) -> tuple[str, ...]:
     return tuple(
         spec.name for spec in specs if "announce" in catalog.family(spec.driver).capabilities(spec).get("", frozenset())
     )
+
+
+def _charger(charger: Charger) -> chargers.Charger:
+    spot = SpotId(charger.spot) if charger.spot is not None else None
+    return chargers.Charger(charger.id, charger.device, charger.connector, spot, charger.authorize == "anyone")
+
+
+def charger_points(site: Site) -> dict[str, tuple[str, int]]:
+    """Charger to its device and connector."""
+    return {charger.id: (charger.device, charger.connector) for charger in site.chargers}
 
 
 def _spots(area: Area) -> Iterator[Spot]:

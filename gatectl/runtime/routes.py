@@ -132,7 +132,7 @@ def _events(desk: Desk, request: Request) -> Answer:
 
 def _ask(desk: Desk, request: Request) -> Answer:
     verb = business.VERBS.get(request.names[0])
-    if verb is None:
+    if verb is None or verb.of_device:
         raise Refused("E-NOT-01", f"nothing here is called {request.names[0]!r}")
     given = request.body.get("words", {})
     if not isinstance(given, dict):

@@ -69,6 +69,7 @@ def check_site(site: Site) -> Iterator[Complaint]:
             yield from _no_driver(site, name, error)
     yield from _ports(site, families)
     yield from _capabilities(site, families)
+    yield from _chargers(site, families)
     yield from _tariffs(site)
 
 
@@ -144,6 +145,16 @@ def _role(
     elif can[point].isdisjoint(needed):
         shown = f"{device}/{point}" if point else device
         yield Complaint(key, f"{shown!r}, good for {listing(can[point])}", _MEANINGS[needed[0]])
+
+
+def _chargers(site: Site, families: Mapping[str, Family]) -> Iterator[Complaint]:
+    """A charger is a connector of a device that speaks as a charge point."""
+    for index, charger in enumerate(site.chargers):
+        table = site.devices.get(charger.device)
+        family = families.get(table.driver) if table is not None else None
+        if family is not None and "charger" not in family.capabilities(device_spec(site, charger.device)).get("", ()):
+            key: Key = ("chargers", index, "device")
+            yield Complaint(key, f"{charger.device!r}, which is no charge point", "a device of the driver ocpp")
 
 
 def _tariffs(site: Site) -> Iterator[Complaint]:

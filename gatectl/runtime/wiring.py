@@ -13,6 +13,8 @@ from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, VendId
 
 STATION: Final = "station"
 """In place of a lane: an OrderName that answers a pay station; its verb is the device. No person's request begins so."""
+CHARGER: Final = "/charger"
+"""In place of a lane: an OrderName that steers a charger; its verb is the act. No lane has a slash in its id."""
 ROLES_OF_ARMS: Final = ("arm_up", "arm_down")
 
 
@@ -50,6 +52,8 @@ class Wiring:
     lanes: tuple[LaneWires, ...]
     stations: Mapping[str, str] = field(default_factory=dict)
     """Device to pay station."""
+    chargers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Charger to its device and connector."""
     last_inputs: dict[tuple[str, str], api.Input] = field(default_factory=dict)
     """The newest reading of each input, for people; written on the core thread, read anywhere."""
     last_status: dict[str, api.Signal] = field(default_factory=dict)
@@ -148,6 +152,19 @@ class Wiring:
             request = RequestId(str(OrderName(STATION, signal.device, signal.request)))
             yield events.StationAsked(request, station, signal.what, signal.code, signal.tendered_minor)
 
+    def _charger(self, signal: api.ChargerReport) -> Iterator[events.Event]:
+        request = RequestId(str(OrderName(STATION, signal.device, signal.request)))
+        words: tuple[tuple[str, str | int | bool], ...] = signal.words
+        if signal.connector is not None:
+            words = (("connector", signal.connector), *words)
+        yield events.Asked(request, f"charger-{signal.what}", signal.device, words)
+
+    def _not_steered(self, name: OrderName, signal: api.Outcome) -> Iterator[events.Event]:
+        """What a charger did, it tells itself; what it did not, nobody else would."""
+        if signal.result is not api.Result.CONFIRMED:
+            words = (("charger", name.about), ("act", name.verb), ("why", signal.detail or signal.result.value))
+            yield events.Asked(RequestId(f"{CHARGER}|{name.about}"), "charger-steered", signal.device, words)
+
     def _health(self, signal: api.Health) -> Iterator[events.Event]:
         roles = self._devices.get(signal.device, {})
         yield events.DeviceWent(signal.device, signal.up, signal.why, tuple(roles.items()))
@@ -157,7 +174,9 @@ class Wiring:
     def _outcome(self, signal: api.Outcome) -> Iterator[events.Event]:
         name = OrderName.parse(signal.order)
         result = signal.result
-        if name.verb in ("open", "close", "stop"):
+        if name.lane == CHARGER:
+            yield from self._not_steered(name, signal)
+        elif name.verb in ("open", "close", "stop"):
             answer = lane.ArmAnswered(VendId(name.about), name.verb, result.value, signal.detail)
             yield self._lane(name.lane, answer)
         elif name.verb == "print":
@@ -203,6 +222,7 @@ _SIGNALS: Final[Mapping[type, Callable[[Wiring, Any], Iterator[events.Event]]]] 
     api.Code: Wiring._code,
     api.TerminalReply: Wiring._terminal,
     api.StationRequest: Wiring._station,
+    api.ChargerReport: Wiring._charger,
     api.Health: Wiring._health,
     api.Outcome: Wiring._outcome,
 }

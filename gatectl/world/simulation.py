@@ -236,7 +236,7 @@ class World:
         elif isinstance(effect, fx.Authorise | fx.CancelPayment | fx.QueryPayment):
             terminal = self.terminals[effect.lane]
             _MONEY[type(effect)](terminal, effect)
-        else:
+        elif not isinstance(effect, fx.SteerCharger):  # nobody here asks a charger for anything
             self.devices[effect.lane].perform(effect)
 
     def _paid(self, payment: PaymentId, amount_minor: int) -> None:

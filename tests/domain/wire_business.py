@@ -11,9 +11,9 @@ import wire_validations
 from gatectl.domain import codec
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import AreaId, LaneId, TicketNumber
+from gatectl.domain.records import charging
 from gatectl.domain.records import passes as p
 from gatectl.domain.records import reservations as r
-from gatectl.domain.records import charging
 from gatectl.domain.records.exceptions import ExceptionNoted, PriceEnded, PriceSet, StaleClosed
 from gatectl.domain.records.histories import GenerationBegun, HistoryGone
 from gatectl.domain.records.repairs import JournalRepaired
