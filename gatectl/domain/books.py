@@ -6,10 +6,11 @@ does not fit the books is a programmer's error and stops the process: the core m
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gatectl.domain import facts as f
+from gatectl.domain.frozen import replace
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.records import registry
 from gatectl.domain.records.spots import RECOUNTS, SPOTS_CLOSED, AreaRecounted, SpotClosed, SpotOpened
@@ -26,7 +27,7 @@ PAYMENTS_KEPT_MAX: Final = 2_000
 OPEN_STATES: Final = frozenset({TicketState.ISSUED, TicketState.INSIDE, TicketState.SPENT})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # copied often: gatectl.domain.frozen
 class Stay:
     """One open ticket."""
 
@@ -54,7 +55,7 @@ class Stay:
     """The type of its spot when the spot was given; a later site file may have made another of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # copied often: gatectl.domain.frozen
 class OpenVend:
     vend: VendId
     lane: LaneId
@@ -63,7 +64,7 @@ class OpenVend:
     state: str  # intended, confirmed, unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # copied often: gatectl.domain.frozen
 class Payment:
     payment: PaymentId
     ticket: TicketNumber
