@@ -11,7 +11,7 @@ from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, Query
 from gatectl.domain.facts import LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
 from gatectl.domain.frozen import replace
 from gatectl.domain.ids import JobId, PaymentId, TicketNumber
-from gatectl.domain.lane import DeadlinePassed, PaidElsewhere, Phase, Price, TerminalAnswered
+from gatectl.domain.lane import CodeWasRead, DeadlinePassed, PaidElsewhere, Phase, Price, Refusal, TerminalAnswered
 from gatectl.domain.lane_codes import refuse
 from gatectl.domain.lane_common import STATION_FAILED, settle, show
 from gatectl.domain.lane_moves import vend
@@ -56,6 +56,61 @@ def charge(turn: Turn, price: Price) -> None:
     show(turn, "Please pay\nat the terminal")
     turn.lane = replace(turn.lane, payment=payment, answer="", pending=(*turn.lane.pending, (payment, price)))
     turn.go(P.PAYING, turn.timing.pay_ms)
+
+
+def settle_price(turn: Turn, price: Price) -> None:
+    """Ask for what is due, or open if nothing is."""
+    if price.due_minor > 0:
+        charge(turn, price)
+    else:
+        let_out(turn, "paid", price.ticket)
+
+
+def price_again(turn: Turn) -> None:
+    """What is due for the vehicle that waits here has changed while its payment was called off."""
+    ticket = turn.lane.ticket
+    if ticket is not None and turn.view.inside(ticket):
+        settle_price(turn, turn.view.price(ticket))
+
+
+def coupon(turn: Turn, text: str) -> None:
+    """A coupon for the vehicle that waits here: what is left is asked for; of one that is not good, all that was due."""
+    lane = turn.lane
+    if lane.ticket is None or not turn.view.inside(lane.ticket):
+        refuse(turn, "E-CPN-07", "Please present\nyour ticket first")
+        return
+    reduced = turn.view.reduced(lane.ticket, text)
+    if isinstance(reduced, Refusal):
+        refuse(turn, reduced.code, reduced.text, lane.ticket)
+        if lane.plan.has_terminal:
+            price_again(turn)
+        return
+    turn.record(*reduced.facts)
+    show(turn, "Coupon accepted")
+    settle_price(turn, reduced.price)
+
+
+@handles(CodeWasRead)
+def coupon_while_paying(turn: Turn, happened: CodeWasRead) -> None:
+    """A coupon that is good while the terminal is asked: the payment is called off first, and counts if it went through."""
+    lane = turn.lane
+    if lane.payment is None or lane.ticket is None or lane.asked is not None:
+        return
+    if not turn.view.is_coupon(happened.text):
+        return
+    reduced = turn.view.reduced(lane.ticket, happened.text)
+    if isinstance(reduced, Refusal):
+        refuse(turn, reduced.code, reduced.text, lane.ticket)
+    else:
+        _call_off(turn, happened.text)
+
+
+def _call_off(turn: Turn, then: str) -> None:
+    """Cancel the payment that is under way; once the terminal has said what became of it, `then` is served."""
+    assert turn.lane.payment is not None
+    turn.do(CancelPayment(turn.lane.plan.lane, turn.lane.payment))
+    turn.lane = replace(turn.lane, asked=then)
+    show(turn, "One moment")
 
 
 def _forget_oldest(turn: Turn) -> None:
@@ -160,6 +215,7 @@ def answer(turn: Turn, happened: TerminalAnswered) -> None:
 
 
 def _paid(turn: Turn, ticket: TicketNumber, cause: str) -> None:
+    turn.lane = replace(turn.lane, asked=None)
     if turn.view.inside(ticket):
         let_out(turn, cause, ticket)
         return
@@ -170,8 +226,10 @@ def _paid(turn: Turn, ticket: TicketNumber, cause: str) -> None:
 
 
 def _not_paid(turn: Turn, text: str) -> None:
-    turn.lane = replace(turn.lane, payment=None, answer="", tries=turn.lane.tries + 1)
-    show(turn, text)
+    called_off = turn.lane.asked is not None
+    turn.lane = replace(turn.lane, payment=None, answer="", tries=turn.lane.tries + (not called_off))
+    if not called_off:
+        show(turn, text)
     settle(turn)
 
 
@@ -199,15 +257,28 @@ def paying_loops(turn: Turn, happened: LoopEvent) -> None:
         settle(turn)
 
 
-@handles(PaidElsewhere, P.OPENING, P.PRESENT, *STATION_FAILED)
+@handles(PaidElsewhere, P.OPENING, P.PRESENT, P.PAYING, *STATION_FAILED)
 def paid_elsewhere(turn: Turn, happened: PaidElsewhere) -> None:
-    """The cashier or the office took the money for the vehicle that waits here."""
+    """Somebody took the money, or a part of it, or something off the price, for the vehicle that waits here."""
     lane = turn.lane
     if happened.ticket != lane.ticket or not turn.view.inside(happened.ticket):
         return
-    if turn.view.price(happened.ticket).due_minor > 0:
+    price = turn.view.price(happened.ticket)
+    if price.due_minor > 0:
+        _less_is_due(turn, price)
         return
     if lane.payment is not None:
         turn.do(CancelPayment(lane.plan.lane, lane.payment))
         turn.lane = replace(turn.lane, payment=None)
     _paid(turn, happened.ticket, "paid")
+
+
+def _less_is_due(turn: Turn, price: Price) -> None:
+    """The terminal must not take what is not due any more."""
+    lane = turn.lane
+    if lane.price is None or price.due_minor >= lane.price.due_minor:
+        return
+    if lane.payment is None:
+        charge(turn, price)
+    elif lane.asked is None:
+        _call_off(turn, "")

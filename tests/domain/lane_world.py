@@ -33,6 +33,7 @@ from gatectl.domain.lane import (
     PlaceBeyond,
     Price,
     Quote,
+    Reduced,
     Refusal,
     ResetLoopChanged,
     Step,
@@ -109,6 +110,12 @@ class FakeSite:
 
     def place_beyond(self, ticket: TicketNumber | None, back: bool) -> PlaceBeyond:
         return PlaceBeyond(BEHIND, AREA, None, None) if back else PlaceBeyond(AREA, BEHIND, None, None)
+
+    def is_coupon(self, text: str) -> bool:
+        return text.startswith("coupon:")
+
+    def reduced(self, ticket: TicketNumber, coupon: str) -> Reduced | Refusal:
+        return Refusal("E-CPN-01", "Coupon not accepted")
 
     def price(self, ticket: TicketNumber) -> Price:
         assert ticket in self.tickets

@@ -358,6 +358,86 @@ CREATE TABLE histories_gone (
     noted_ms BIGINT NOT NULL,
     CONSTRAINT pk_histories_gone PRIMARY KEY (site_id, generation)
 );
+CREATE TABLE coupons (
+    site_id TEXT NOT NULL,
+    coupon TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    from_ms BIGINT,
+    until_ms BIGINT,
+    hours TEXT NOT NULL,
+    uses_max BIGINT,
+    day_max BIGINT,
+    exclusive BOOLEAN NOT NULL,
+    tariffs TEXT NOT NULL,
+    vehicle_types TEXT NOT NULL,
+    merchant TEXT,
+    source TEXT NOT NULL,
+    removed BOOLEAN NOT NULL,
+    CONSTRAINT pk_coupons PRIMARY KEY (site_id, coupon)
+);
+CREATE TABLE coupon_series (
+    site_id TEXT NOT NULL,
+    series TEXT NOT NULL,
+    signed BIGINT NOT NULL,
+    CONSTRAINT pk_coupon_series PRIMARY KEY (site_id, series)
+);
+CREATE TABLE coupon_uses (
+    site_id TEXT NOT NULL,
+    coupon TEXT NOT NULL,
+    used BIGINT NOT NULL,
+    day TEXT NOT NULL,
+    day_used BIGINT NOT NULL,
+    until_day TEXT NOT NULL,
+    expired BOOLEAN NOT NULL,
+    CONSTRAINT pk_coupon_uses PRIMARY KEY (site_id, coupon)
+);
+CREATE TABLE merchants (
+    site_id TEXT NOT NULL,
+    merchant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    minutes_max BIGINT NOT NULL,
+    amount_minor_max BIGINT NOT NULL,
+    whole BOOLEAN NOT NULL,
+    day_max BIGINT,
+    month_max BIGINT,
+    reasons TEXT NOT NULL,
+    source TEXT NOT NULL,
+    removed BOOLEAN NOT NULL,
+    CONSTRAINT pk_merchants PRIMARY KEY (site_id, merchant)
+);
+CREATE TABLE merchant_uses (
+    site_id TEXT NOT NULL,
+    merchant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    day_used BIGINT NOT NULL,
+    month TEXT NOT NULL,
+    month_used BIGINT NOT NULL,
+    CONSTRAINT pk_merchant_uses PRIMARY KEY (site_id, merchant)
+);
+CREATE TABLE validations (
+    site_id TEXT NOT NULL,
+    validation TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    label TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    exclusive BOOLEAN NOT NULL,
+    coupon TEXT,
+    merchant TEXT,
+    reason TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    place TEXT NOT NULL,
+    given_key TEXT NOT NULL,
+    applied_ms BIGINT NOT NULL,
+    until_day TEXT NOT NULL,
+    state TEXT NOT NULL,
+    open BOOLEAN NOT NULL,
+    released_by TEXT NOT NULL,
+    released_why TEXT NOT NULL,
+    released_ms BIGINT,
+    CONSTRAINT pk_validations PRIMARY KEY (site_id, validation)
+);
 """
 
 

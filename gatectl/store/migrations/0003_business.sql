@@ -315,3 +315,77 @@ CREATE TABLE soft_closes (
     why TEXT NOT NULL,
     PRIMARY KEY (close_id, area)
 ) WITHOUT ROWID;
+CREATE TABLE coupons (
+    coupon TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    from_ms INTEGER,
+    until_ms INTEGER,
+    hours TEXT NOT NULL,
+    uses_max INTEGER,
+    day_max INTEGER,
+    exclusive INTEGER NOT NULL,
+    tariffs TEXT NOT NULL,
+    vehicle_types TEXT NOT NULL,
+    merchant TEXT,
+    source TEXT NOT NULL,
+    removed INTEGER NOT NULL,
+    PRIMARY KEY (coupon)
+) WITHOUT ROWID;
+CREATE TABLE coupon_series (
+    series TEXT NOT NULL,
+    signed INTEGER NOT NULL,
+    PRIMARY KEY (series)
+) WITHOUT ROWID;
+CREATE TABLE coupon_uses (
+    coupon TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    day_used INTEGER NOT NULL,
+    until_day TEXT NOT NULL,
+    expired INTEGER NOT NULL,
+    PRIMARY KEY (coupon)
+) WITHOUT ROWID;
+CREATE TABLE merchants (
+    merchant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    minutes_max INTEGER NOT NULL,
+    amount_minor_max INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    day_max INTEGER,
+    month_max INTEGER,
+    reasons TEXT NOT NULL,
+    source TEXT NOT NULL,
+    removed INTEGER NOT NULL,
+    PRIMARY KEY (merchant)
+) WITHOUT ROWID;
+CREATE TABLE merchant_uses (
+    merchant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    day_used INTEGER NOT NULL,
+    month TEXT NOT NULL,
+    month_used INTEGER NOT NULL,
+    PRIMARY KEY (merchant)
+) WITHOUT ROWID;
+CREATE TABLE validations (
+    validation TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    label TEXT NOT NULL,
+    gives TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    exclusive INTEGER NOT NULL,
+    coupon TEXT,
+    merchant TEXT,
+    reason TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    place TEXT NOT NULL,
+    given_key TEXT NOT NULL,
+    applied_ms INTEGER NOT NULL,
+    until_day TEXT NOT NULL,
+    state TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    released_by TEXT NOT NULL,
+    released_why TEXT NOT NULL,
+    released_ms INTEGER,
+    PRIMARY KEY (validation)
+) WITHOUT ROWID;
