@@ -271,7 +271,16 @@ class Steer:
     deadline_ms: int
 
 
-Order = Pulse | Print | Retract | Charge | CancelCharge | QueryCharge | Show | StationAnswer | Steer
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Publish texts under names, for whoever reads them. CONFIRMED means handed to the link, not that anybody has read it."""
+
+    order: str
+    signs: tuple[tuple[str, str], ...]
+    deadline_ms: int
+
+
+Order = Pulse | Print | Retract | Charge | CancelCharge | QueryCharge | Show | StationAnswer | Announce | Steer
 
 
 # -- engines: one conversation, no I/O ---------------------------------------------------------------------------------

@@ -33,8 +33,9 @@ from gatectl.runtime.keys import KEYS_FILE, load_keyring
 from gatectl.runtime.link import Link, News, build_link
 from gatectl.runtime.logs import configure_logs
 from gatectl.runtime.notify import notify
-from gatectl.runtime.plan import charger_points, lane_wires, site_plan
+from gatectl.runtime.plan import announcers, charger_points, lane_wires, site_plan
 from gatectl.runtime.requests import Requests
+from gatectl.runtime.signs import Signs
 from gatectl.runtime.site_check import load_checked
 from gatectl.runtime.site_desk import SiteDesk
 from gatectl.runtime.supervisor import Supervisor
@@ -88,14 +89,17 @@ class App:
             self.site, self.clock, wiring.translate, self.writer.submit, self.supervisor.fatal, self._capture
         )
         self.buses: dict[str, Bus] = build_buses(file)
+        carriers = devices_of(file, self.buses)
+        self._signs = Signs(announcers(file), carriers, self.clock.monotonic_ms)
         self._effects = Effects(
             site_name=self.plan.name,
             zone=self.plan.zone,
             clock=self.clock,
             wires={LaneId(lane.lane): lane for lane in wires},
-            buses=devices_of(file, self.buses),
+            buses=carriers,
             answer=self.core.post,
             replied=self._replied,
+            signs=self._signs,
             way_is_clear=self.core.way_is_clear,
             chargers=points,
         )
@@ -216,6 +220,7 @@ class App:
     def _heard(self, signal: Signal) -> None:
         """On a port's thread."""
         self.core.post(signal)
+        self._signs.heard(signal)
         self.signals.tell(signal)
 
 

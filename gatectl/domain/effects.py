@@ -119,6 +119,13 @@ class SteerCharger:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell signs and subscribers: names below the site's own, each with the text that holds from now on."""
+
+    signs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a person's or the office's request; `code` is empty when it was done, else an E-... code."""
 
@@ -139,6 +146,7 @@ Effect = (
     | Authorise
     | CancelPayment
     | QueryPayment
+    | Announce
     | SteerCharger
     | Reply
 )

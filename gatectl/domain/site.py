@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from gatectl.domain import entry_lane, events, exit_lane, replacing
+from gatectl.domain import entry_lane, events, exit_lane, replacing, signs
 from gatectl.domain import facts as f
 from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
@@ -71,6 +71,7 @@ class Site:
     _turn_at_mono_ms: int | None = None
     _facts: list[f.Fact] = field(default_factory=list)
     _effects: list[Effect] = field(default_factory=list)
+    _told: dict[str, str] = field(default_factory=dict)
 
     # -- the three doors -----------------------------------------------------------------------------------------
 
@@ -146,6 +147,8 @@ class Site:
         return business.context(self.plan, self.books, self.boot, self._now)
 
     def _batch(self) -> Batch:
+        if self.plan.announces and self._facts:
+            self._effects += signs.announced(self._context(), self._told)
         if not self._facts and not self._effects:
             return NOTHING
         batch = Batch(tuple(self._facts), tuple(self._effects))

@@ -9,6 +9,7 @@ from drivers.api import Bus, MqttEngine, SerialEngine, ServerFamily
 from drivers.links.mqtt_link import MqttBus
 from drivers.links.serial_link import SerialBus, Tap
 from drivers.options import line_of
+from drivers.signs_mqtt import SignsEngine
 from gatectl.runtime.plan import devices_on, port_spec
 
 
@@ -27,7 +28,8 @@ def _bus(site: Site, name: str, tap: Callable[[str], Tap] | None) -> Bus | None:
         engines = {
             device.name: cast("MqttEngine", catalog.family(device.driver).engine(port, [device])) for device in devices
         }
-        return MqttBus(port, engines)
+        will = next((engine.will for engine in engines.values() if isinstance(engine, SignsEngine)), None)
+        return MqttBus(port, engines, will=will)
     engine = cast("SerialEngine", catalog.family(devices[0].driver).engine(port, devices))
     names = [device.name for device in devices]
     if tap is None:

@@ -14,6 +14,7 @@ from gatectl.domain import effects
 from gatectl.domain.ids import LaneId
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.paper import receipt_document, ticket_document
+from gatectl.runtime.signs import Signs
 from gatectl.runtime.wiring import CHARGER, STATION, LaneWires, OrderName
 
 SHORT_ORDER_MS: Final = 5_000
@@ -36,6 +37,7 @@ class Effects:
     """Whether the core still knows the way under the arm to be clear: between a decision and its commit a vehicle may come."""
     chargers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     """Charger to its device and connector."""
+    signs: Signs = field(default_factory=Signs)
 
     def perform(self, effect: effects.Effect) -> None:
         """Hand one effect over."""
@@ -105,6 +107,9 @@ class Effects:
         deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
         self.buses[device].order(device, api.Steer(str(name), act, connector, effect.about, deadline_ms))
 
+    def _announce(self, effect: effects.Announce) -> None:
+        self.signs.announce(effect)
+
     def _reply(self, effect: effects.Reply) -> None:
         name = OrderName.parse(effect.request)
         if name.lane == CHARGER:
@@ -130,5 +135,6 @@ _PERFORM: Final[Mapping[type, Callable[[Effects, Any], None]]] = {
     effects.CancelPayment: Effects._cancel,
     effects.QueryPayment: Effects._query,
     effects.SteerCharger: Effects._steer,
+    effects.Announce: Effects._announce,
     effects.Reply: Effects._reply,
 }
