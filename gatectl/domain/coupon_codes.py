@@ -2,7 +2,7 @@
 
 The code is 64 characters of upper-case base32 (RFC 4648, no padding), 40 bytes, big-endian:
 
-    version 3 | site hash 4 | series 3 | number 2 | gives 1 | value 4 | from (min) 4 | length (min) 3 | alone 1 | key id 1 | MAC 16
+    version 3 | site hash 4 | series 3 | number 2 | gives 1 | value 4 | from (min) 4 | minutes 3 | exclusive 1 | key id 1 | MAC 16
 
 Rule 1: the MAC is made as a ticket's (`tickets`), over another context word: no coupon is a ticket, no ticket a coupon.
 Rule 2: a code says all of its terms, so that a site that was cut off when it was printed honours it; it is good for one stay.

@@ -63,7 +63,7 @@ def settle_price(turn: Turn, price: Price) -> None:
     if price.due_minor > 0:
         charge(turn, price)
     else:
-        let_out(turn, "paid", price.ticket)
+        let_out(turn, "moving" if turn.lane.plan.into else "paid", price.ticket)
 
 
 def price_again(turn: Turn) -> None:
