@@ -350,7 +350,7 @@ def _moved(context: Context, fact: f.TicketLostDeclared) -> Iterable[Fact]:
 
 def turned(context: Context) -> Iterable[Fact]:
     """How often a signed coupon was used is forgotten once it is over. A code that the site knows keeps its count."""
-    if context.now.quality is TimeQuality.UNSET:
+    if context.now.quality is TimeQuality.UNSET or not context.books.tables.count(COUPON_USES):
         return
     today = context.now.wall_ms // DAY_MS
     for day in range(today - DAYS_BACK_MAX, today + 1):
