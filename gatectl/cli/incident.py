@@ -95,7 +95,7 @@ def _wanted(places: Places, last: str | None, around: str | None, ticket: str | 
     number = parse_number(ticket)
     if number is None:
         raise CommandFailed("E-USE-01", f"{ticket!r} is not a ticket's number.")
-    events = offline.from_mirror(places, lambda mirror: mirror.events(limit=EVENTS_MAX, mentioning=("ticket", number)))
+    events = offline.from_mirror(places, lambda mirror: mirror.events(limit=EVENTS_MAX, ticket=number))
     margin_ms = TICKET_MINUTES * _MINUTE_MS
     stretches = [(event["at_ms"] - margin_ms, event["at_ms"] + margin_ms) for event in events["events"]]
     if not stretches:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from gatectl.domain import codec
 from gatectl.store.database import BUSY_MS_MAX, migrations
+from gatectl.store.journal import MENTION, mentions
 from gatectl.store.projection import MIRROR_TABLES, statements
 from sync import chain
 from sync.records import Record
@@ -258,6 +259,7 @@ def _mirror(db: sqlite3.Connection, rows: list[Lying]) -> Iterator[str]:
             _, _, wall_ms, _, _, _, kind, version, body = row.values
             for sql, values in statements(codec.decode(kind, version, body), wall_ms):
                 fresh.execute(sql, values)
+            fresh.executemany(MENTION, mentions(row.position, body))
         for table in MIRROR_TABLES:
             yield from _differing(table, _content(db, table), _content(fresh, table))
 

@@ -3,7 +3,8 @@
 Nothing here begins or commits: the caller's transaction does, so that a fact and what it changes become durable together.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,11 @@ _INSERT: Final = (
     "INSERT INTO journal (generation, seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+MENTION: Final = "INSERT OR IGNORE INTO mentions (what, position) VALUES (?, ?)"
+_MENTIONED: Final = re.compile(
+    rb'"(?:ticket|replacement|other)":"([0-9]{6,10}-[0-9A-Z]{4})"|"lane":"([^"\\]{1,200})"',
+)
+"""Bodies are canonical JSON: a member's bytes can be looked for as they are."""
 _RECORD: Final = "seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body"
 
 
@@ -105,7 +111,23 @@ def append(connection: Connection, tip: Tip, entries: Sequence[Entry]) -> Tip:
             )
         )
     connection.exec_driver_sql(_INSERT, rows)
+    if rows:
+        last: int = connection.exec_driver_sql("SELECT max(position) FROM journal").scalar_one()
+        mention(connection, ((last - len(rows) + n, entry.body) for n, entry in enumerate(entries, 1)))
     return Tip(tip.generation, seq, head, tip.position + len(rows))
+
+
+def mention(connection: Connection, bodies: Iterable[tuple[int, bytes]]) -> None:
+    """Note which tickets and lanes records name; positions and bodies."""
+    found = [row for position, body in bodies for row in mentions(position, body)]
+    if found:
+        connection.exec_driver_sql(MENTION, found)
+
+
+def mentions(position: int, body: bytes) -> Iterator[tuple[str, int]]:
+    """The rows of the table for one record."""
+    for ticket, lane in _MENTIONED.findall(body):
+        yield f"ticket {ticket.decode()}" if ticket else f"lane {lane.decode(errors='replace')}", position
 
 
 def begin_generation(connection: Connection, site: str, generation: int, after: Tip) -> Tip:

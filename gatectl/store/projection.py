@@ -14,6 +14,7 @@ from gatectl.domain import codec
 from gatectl.domain import facts as f
 from gatectl.domain.records import registry
 from gatectl.store import rows
+from gatectl.store.journal import mention
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -29,6 +30,7 @@ MIRROR_TABLES: Final = (
     "tariffs",
     "starts",
     "office_lost",
+    "mentions",
     *(table.name for table in registry.TABLES),
 )
 
@@ -59,8 +61,11 @@ def rebuild(connection: Connection) -> int:
     """Empty the mirror and make it again from the journal, inside the caller's transaction. Returns the facts read."""
     for table in MIRROR_TABLES:
         connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608  # names from the list above
-    rows = connection.exec_driver_sql("SELECT kind, version, body, wall_ms FROM journal ORDER BY position").fetchall()
-    for kind, version, body, wall_ms in rows:
+    rows = connection.exec_driver_sql(
+        "SELECT kind, version, body, wall_ms, position FROM journal ORDER BY position"
+    ).fetchall()
+    mention(connection, ((row[4], row[2]) for row in rows))
+    for kind, version, body, wall_ms, _ in rows:
         project(connection, codec.decode(kind, version, body), wall_ms)
     return len(rows)
 

@@ -24,7 +24,7 @@ ROWS_MAX: Final = 1_000
 ROWS_USUAL: Final = 50
 QUERY_CHARS_MAX: Final = 64
 BUSY_MS_MAX: Final = 5_000
-SCHEMA_MIN: Final = 1
+SCHEMA_MIN: Final = 6
 
 _TICKET_FLAGS: Final = ("taken", "verified", "exception", "learned", "lost")
 _TICKET: Final = (
@@ -97,7 +97,7 @@ class Mirror:
         rows = self._rows(f"SELECT {_TICKET} FROM tickets WHERE ticket = ?", (number,))  # noqa: S608  # the columns are a constant
         if not rows:
             return None
-        events = self.events(limit=ROWS_MAX, mentioning=("ticket", number))["events"]
+        events = self.events(limit=ROWS_MAX, ticket=number)["events"]
         return {
             "schema": "gatectl.ticket/1",
             **_ticket(rows[0]),
@@ -136,25 +136,31 @@ class Mirror:
         lane: str | None = None,
         kind: str | None = None,
         since_ms: int | None = None,
-        mentioning: tuple[str, str] | None = None,
+        ticket: str | None = None,
+        until: int | None = None,
     ) -> Row:
-        """gatectl.events/1, oldest first: those after position `after`, or the last ones if it is None.
+        """gatectl.events/1, oldest first: those after position `after` up to `until`, or the last ones if `after` is None.
 
-        `mentioning` is a member of the body and its value. `next` is where to go on: give it as `after`.
+        Of a `lane` or a `ticket` the records that name it are read, however long the journal is. `next` is where to go on:
+        give it as `after`.
         """
-        conditions = ["position > ?", "wall_ms >= ?"]
-        values: list[Any] = [after if after is not None else -1, _since(since_ms)]
-        for name, value in (("lane", lane), *((mentioning,) if mentioning else ())):
-            if value is not None:  # bodies are canonical JSON: a member's bytes can be looked for as they are
-                conditions.append("instr(body, ?) > 0")
-                values.append(f'"{name}":{json.dumps(value, ensure_ascii=False)}'.encode())
+        whats = [f"{name} {value}" for name, value in (("lane", lane), ("ticket", ticket)) if value is not None]
+        source = "journal AS j" if not whats else "mentions AS m CROSS JOIN journal AS j ON j.position = m.position"
+        at = "m.position" if whats else "j.position"
+        conditions = [f"{at} > ?", f"{at} <= ?", "wall_ms >= ?"]
+        values: list[Any] = [after if after is not None else -1, 2**53 if until is None else until, _since(since_ms)]
+        for number, what in enumerate(whats):
+            conditions.append(
+                "m.what = ?" if number == 0 else "m.position IN (SELECT position FROM mentions WHERE what = ?)"
+            )
+            values.append(what)
         if kind is not None:
             conditions.append("(kind = ? OR substr(kind, 1, length(?)) = ?)")
             values += [kind, f"{kind}.", f"{kind}."]
         order = "ASC" if after is not None else "DESC"
         rows = self._rows(
-            "SELECT position, generation, seq, wall_ms AS at_ms, kind, body FROM journal"  # noqa: S608  # conditions are constants, values are bound
-            f" WHERE {' AND '.join(conditions)} ORDER BY position {order} LIMIT ?",
+            f"SELECT j.position, generation, seq, wall_ms AS at_ms, kind, body FROM {source}"  # noqa: S608  # conditions are constants, values are bound
+            f" WHERE {' AND '.join(conditions)} ORDER BY {at} {order} LIMIT ?",
             (*values, _limited(limit)),
         )
         events = [_event(row) for row in (rows if after is not None else reversed(rows))]
