@@ -456,3 +456,4 @@ class Vitals(Message):
     lanes: dict[str, str]
     free: dict[str, int]
     devices_lost: tuple[str, ...] = ()
+    estimated: tuple[str, ...] = ()  # areas whose count nobody has checked since something may have passed unseen

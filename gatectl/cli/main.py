@@ -75,6 +75,30 @@ def _shift() -> click.Command:
     return shift
 
 
+def _availability() -> click.Command:
+    from gatectl.cli.availability import availability
+
+    return availability
+
+
+def _spot() -> click.Command:
+    from gatectl.cli.availability import spot
+
+    return spot
+
+
+def _count() -> click.Command:
+    from gatectl.cli.availability import count
+
+    return count
+
+
+def _state() -> click.Command:
+    from gatectl.cli.availability import state
+
+    return state
+
+
 def _sync() -> click.Command:
     from gatectl.cli.sync import sync
 
@@ -165,6 +189,10 @@ COMMANDS = {
     "pass": ("Passes of monthly and annual parkers: make, show, suspend, set to neutral.", _pass),
     "reservation": ("Places promised for some hours: make, show, extend, cancel.", _reservation),
     "events": ("What happened, in words.", _events),
+    "availability": ("Free spots, who is let in, and how far to trust it.", _availability),
+    "state": ("Say that an area or a lane is open, full or closed.", _state),
+    "spot": ("Spots out of service.", _spot),
+    "count": ("Correct a count by what was counted.", _count),
     "sync": ("The link to the office; proof that nothing is missing.", _sync),
     "config": ("Check the site file; say where a value comes from.", _config),
     "ports": ("What each port has counted: bad frames, refused messages.", _ports),

@@ -152,7 +152,9 @@ def _areas(mirror: "Mirror", site: Mapping[str, Any]) -> list[Answer]:
                 "total": sum(total.values()),
                 "inside": counts.get(name, {"inside": 0})["inside"],
                 "by_type": {kind: {"free": free[kind], "total": many} for kind, many in sorted(total.items())},
-                "quality": "estimated",
+                "quality": "stale",
+                "doubt": "",
+                "status": "unknown",
             }
         )
     return rows

@@ -117,7 +117,8 @@ def areas_table(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         types = ", ".join(f"{kind} {spots['free']}/{spots['total']}" for kind, spots in row["by_type"].items())
-        doubt = "" if row["quality"] == "live" else f" ({row['quality']})"
+        why = f": {row['doubt']}" if row.get("doubt") else ""
+        doubt = "" if row["quality"] == "live" else f" ({row['quality']}{why})"
         lines.append((str(row["area"]), f"{row['free']}/{row['total']}{doubt}", str(row["inside"]), types))
     return table(("AREA", "FREE/TOTAL", "INSIDE", "BY TYPE"), lines)
 

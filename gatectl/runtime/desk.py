@@ -145,6 +145,12 @@ class Desk(Protocol):
     def prove(self) -> Answer:
         """gatectl.prove/1"""
 
+    def availability(self) -> Answer:
+        """gatectl.availability/1"""
+
+    def availability_stream(self) -> Iterator[Answer | None]:
+        """Each area and lane as it is now, then each that changes; None as a heartbeat."""
+
     def events(self, query: EventQuery) -> Answer:
         """gatectl.events/1"""
 

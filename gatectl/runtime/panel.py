@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gatectl.domain.business import availability
+from gatectl.domain.business import registry as business
 from gatectl.domain.codes import FAULT_CODES, problem
 from gatectl.domain.facts import LaneFault
-from gatectl.domain.ids import AreaId, LaneId, TimeQuality
+from gatectl.domain.ids import LaneId, Moment, TimeQuality
 from gatectl.domain.lane import Lane, Phase, Trust
 from gatectl.domain.site import Site
 from sync.status import LinkState, LinkStatus
@@ -41,10 +43,12 @@ def _loop(trust: Trust, on: bool) -> str:
     return "occupied" if on else "free"
 
 
-def area_rows(site: Site) -> list[Plain]:
+def area_rows(site: Site, now: Moment) -> list[Plain]:
     """Free and taken spots by area and type, the count inside, and how far to trust it."""
     rows = []
+    context = business.context(site.plan, site.books, site.boot, now)
     for area in site.plan.areas:
+        known = availability.of_area(context, area)
         total, free = site.books.spots.total(area), site.books.spots.free(area)
         rows.append(
             {
@@ -53,17 +57,12 @@ def area_rows(site: Site) -> list[Plain]:
                 "total": sum(total.values()),
                 "inside": site.books.count(area).inside,
                 "by_type": {kind: {"free": free.get(kind, 0), "total": total[kind]} for kind in sorted(total)},
-                "quality": _quality(site, area),
+                "quality": known.quality,
+                "doubt": known.doubt,
+                "status": known.status,
             }
         )
     return rows
-
-
-def _quality(site: Site, area: AreaId) -> str:
-    doubtful = {LaneFault.LOOP_DEAD, LaneFault.ARMING_LOOP_STUCK, LaneFault.CLOSING_LOOP_STUCK, LaneFault.ARM_BROKEN}
-    lanes = {plan.lane for plan in site.plan.lanes if plan.area == area}
-    estimated = any(lane in lanes and fault in doubtful for lane, fault in site.books.faults)
-    return "estimated" if estimated else "live"
 
 
 def lane_faults(site: Site, lane: LaneId) -> dict[LaneFault, str]:

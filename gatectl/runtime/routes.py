@@ -183,6 +183,8 @@ ROUTES: Final = (
     _route("POST", "sync/now", lambda desk, r: desk.sync_now(r.who)),
     _route("GET", "sync/prove", lambda desk, _: desk.prove()),
     _route("GET", "events", _events, "after", "limit", "lane", "kind", "since_ms"),
+    _route("GET", "availability", lambda desk, _: desk.availability()),
+    _route("GET", "availability/stream", lambda desk, _: desk.availability_stream()),
     _route("GET", "events/stream", lambda desk, r: desk.stream(r.number("after")), "after"),
 )
 

@@ -20,9 +20,11 @@ from gatectl.domain.ids import AreaId, LaneId, PaymentId, RequestId, TicketNumbe
 from gatectl.domain.lane import Hand
 from gatectl.domain.payments import Method, PaymentAsked, same_request
 from gatectl.domain.pricing import stay_price
+from gatectl.domain.records.spots import COUNT_DOUBTS
 from gatectl.domain.site import Site
 from gatectl.domain.tickets import parse_number
-from gatectl.runtime import panel
+from gatectl.runtime import availability, panel
+from gatectl.runtime.availability import availability_of
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.core import Core, CoreStopped
 from gatectl.runtime.desk import (
@@ -101,7 +103,7 @@ class SiteDesk:
             lanes, areas, found, name = self._ask(
                 lambda site: (
                     [self._lane_row(site, wires, last[wires.lane]) for wires in self.wiring.lanes],
-                    panel.area_rows(site),
+                    panel.area_rows(site, now),
                     panel.problems(
                         site, link_status, self.office is not None, now.quality, self.damaged, self.disk_low
                     ),
@@ -220,11 +222,12 @@ class SiteDesk:
         with Mirror(self.database) as mirror:
             backlog = mirror.backlog()
         now = self.clock.now()
-        lanes, free, lost, site, boot = self._ask(
+        lanes, free, lost, estimated, site, boot = self._ask(
             lambda site: (
                 {str(lane): state.phase.value for lane, state in site.lanes.items()},
                 {str(area): sum(site.books.spots.free(AreaId(area)).values()) for area in site.plan.areas},
                 tuple(site.books.devices_lost),
+                tuple(str(row["area"]) for row in site.books.tables.all(COUNT_DOUBTS)),
                 site.plan.site,
                 site.boot.boot_id,
             )
@@ -242,7 +245,12 @@ class SiteDesk:
             lanes=lanes,
             free=free,
             devices_lost=lost,
+            estimated=estimated,
         )
+
+    def availability(self) -> Answer:
+        now = self.clock.now()
+        return self._ask(lambda site: availability_of(site, now))
 
     # -- watching --------------------------------------------------------------------------------------------------
 
@@ -300,6 +308,10 @@ class SiteDesk:
                 if not page["events"]:
                     yield None
                     _wait(seen)
+
+    def availability_stream(self) -> Iterator[Answer | None]:
+        with self.commits.watching() as seen:
+            yield from availability.changes(self.availability, lambda: _wait(seen))
 
     # -- doing -----------------------------------------------------------------------------------------------------
 

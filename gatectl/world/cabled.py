@@ -151,7 +151,7 @@ class CabledWorld(World):
         return known.closing.clear and (known.reset.clear or known.plan.layout is not Layout.THREE_LOOP)
 
     def _perform(self, effect: fx.Effect) -> None:
-        if not isinstance(effect, fx.Reply | fx.SteerCharger):
+        if not isinstance(effect, fx.Reply | fx.SteerCharger | fx.Announce):
             lane = self.devices[effect.lane]
             assert isinstance(lane, CabledLane)
             lane.spoil(effect)

@@ -268,7 +268,7 @@ class Rehearsal(World):
             lanes=tuple(self._lane_sight(lane) for lane in self.devices),
             problems=tuple(self._problems()),
             running=tuple(self.running),
-            areas=tuple(panel.area_rows(site)) if site is not None else (),
+            areas=tuple(panel.area_rows(site, self.daemon.now())) if site is not None else (),
             entered=self.ledger.entered,
             exited=self.ledger.exited,
         )

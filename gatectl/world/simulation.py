@@ -168,6 +168,8 @@ class World:
             lane.lane: self.devices_for(replace(site, rng=self._rng(f"devices {lane.lane}")), lane)
             for lane in plan.lanes
         }
+        self.signs: dict[str, str] = {}
+        """What signs show: the newest text under each name."""
         self.terminals = {
             lane: Terminal(devices) for lane, devices in self.devices.items() if devices.plan.has_terminal
         }
@@ -236,6 +238,8 @@ class World:
         elif isinstance(effect, fx.Authorise | fx.CancelPayment | fx.QueryPayment):
             terminal = self.terminals[effect.lane]
             _MONEY[type(effect)](terminal, effect)
+        elif isinstance(effect, fx.Announce):
+            self.signs.update(effect.signs)
         elif not isinstance(effect, fx.SteerCharger):  # nobody here asks a charger for anything
             self.devices[effect.lane].perform(effect)
 

@@ -261,10 +261,10 @@ def test_a_printer_that_needs_a_person_ends_with_three(site: Any) -> None:
 
 def test_a_mistyped_command_is_answered_with_the_nearest(site: Any) -> None:
     """As git does."""
-    result = site.run("staus")
+    result = site.run("evnets")
 
     assert 2 == result.exit_code
-    assert "Did you mean 'status'?" in result.stderr
+    assert "Did you mean 'events'?" in result.stderr
 
 
 def test_a_usage_error_is_json_when_json_was_asked_for(site: Any) -> None:

@@ -125,7 +125,7 @@ def test_completion_offers_commands(site: Any) -> None:
     """Tab after `gatectl st`."""
     done = called(site, _GATECTL_COMPLETE="bash_complete", COMP_WORDS="gatectl st", COMP_CWORD="1")
 
-    assert ["plain,status"] == done.stdout.split()
+    assert ["plain,status", "plain,state"] == done.stdout.split()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -52,7 +52,7 @@ def test_the_status_says_what_the_mirror_last_knew(mirrored: Any) -> None:
     assert "problem: The daemon is not running." in lines
     assert "problem: OUT-1: The arm does not report open (no 'up' after 8 s)." in lines
     assert any(line.startswith("OUT-1  exit  FAULT  unknown") for line in lines)
-    assert any(line.startswith("main  2/3 (estimated)  1") for line in lines)
+    assert any(line.startswith("main  2/3 (stale)  1") for line in lines)
 
 
 def test_the_status_has_the_same_keys_with_and_without_a_daemon(mirrored: Any, site: Any) -> None:
