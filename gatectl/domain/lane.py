@@ -333,10 +333,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`code` is an E-... code, `text` is for the driver."""
+    """`code` is an E-... code, `text` is for the driver. `ticket`: the one that was shown, if it is known which."""
 
     code: str
     text: str
+    ticket: TicketNumber | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def refused(turn: Turn, text: str, refusal: Refusal) -> None:
     """Say no; a PIN that nobody has is counted."""
     if is_pin(text) and refusal.code == NO_SUCH_PIN:
         turn.lane = replace(turn.lane, misses=(*turn.lane.misses, turn.now_mono_ms)[-PIN_MISSES_MAX:])
-    refuse(turn, refusal.code, refusal.text)
+    refuse(turn, refusal.code, refusal.text, refusal.ticket)
 
 
 @handles(CodeWasRead)

@@ -158,7 +158,7 @@ class LaneView:
         """Between two areas nothing is charged; into a nested area there must be room, out of it nobody is kept."""
         stay = self.books.stays.get(price.ticket)
         if stay is not None and stay.area == into:
-            return Refusal("E-TKT-09", "Ticket is used\nin there")
+            return Refusal("E-TKT-09", "Ticket is used\nin there", price.ticket)
         closed = None if self.plan.outward else self._turned_away(Parker.TRANSIENT)
         if closed is not None:
             return closed
@@ -191,20 +191,20 @@ class LaneView:
 
     def _presented(self, stay: Stay) -> Price | Refusal:
         if stay.state is TicketState.SPENT:
-            return Refusal("E-TKT-04", "Ticket already used. Please call.")
+            return Refusal("E-TKT-04", "Ticket already used. Please call.", stay.ticket)
         if stay.state is TicketState.ISSUED:
-            return Refusal("E-TKT-08", "Ticket did not enter. Please call.")
+            return Refusal("E-TKT-08", "Ticket did not enter. Please call.", stay.ticket)
         if self.now.quality is TimeQuality.UNSET or not stay.time_known:
-            return Refusal("E-TIME-01", "Please call.")
+            return Refusal("E-TIME-01", "Please call.", stay.ticket)
         return self.price(stay.ticket)
 
     def _unlisted(self, number: TicketNumber, read: tickets.VerifiedCode) -> Price | Refusal:
         if number in self.books.closed:
-            return _WHY_ENDED[self.books.closed[number]]
+            return replace(_WHY_ENDED[self.books.closed[number]], ticket=number)
         if self.books.is_known(number):
-            return Refusal("E-TKT-04", "Ticket already used. Please call.")
+            return Refusal("E-TKT-04", "Ticket already used. Please call.", number)
         if self.now.quality is TimeQuality.UNSET:
-            return Refusal("E-TIME-01", "Please call.")
+            return Refusal("E-TIME-01", "Please call.", number)
         issued_ms = read.issued_s * 1000
         tariff = tariff_at(self.site, self.books, issued_ms, read.vehicle_type)
         fact = TicketLearned(
