@@ -46,6 +46,8 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _stations(raw)
     yield from _chargers(raw)
     yield from _doubles(raw, "tariffs")
+    yield from _doubles(raw, "merchants")
+    yield from _doubles(raw, "coupons")
     yield from _quotas(raw)
 
 

@@ -268,7 +268,7 @@ class Charging(Model):
 
 
 class Site(Model):
-    """The whole file but `[daemon]`. `tariffs` are raw tables: the domain reads them."""
+    """The whole file but `[daemon]`. `tariffs`, `merchants` and `coupons` are raw tables: the domain reads them."""
 
     site: SiteInfo
     office: Office | None = None
@@ -283,6 +283,8 @@ class Site(Model):
     chargers: tuple[Charger, ...] = ()
     charging: Charging = Charging()
     tariffs: tuple[dict[str, Any], ...] = ()
+    merchants: tuple[dict[str, Any], ...] = ()
+    coupons: tuple[dict[str, Any], ...] = ()
 
     def digest(self) -> str:
         """SHA-256, in hex, of everything that the file and the defaults say."""

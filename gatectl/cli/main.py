@@ -99,6 +99,18 @@ def _state() -> click.Command:
     return state
 
 
+def _coupon() -> click.Command:
+    from gatectl.cli.coupon import coupon
+
+    return coupon
+
+
+def _validate() -> click.Command:
+    from gatectl.cli.coupon import validate
+
+    return validate
+
+
 def _sync() -> click.Command:
     from gatectl.cli.sync import sync
 
@@ -188,6 +200,8 @@ COMMANDS = {
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
     "pass": ("Passes of monthly and annual parkers: make, show, suspend, set to neutral.", _pass),
     "reservation": ("Places promised for some hours: make, show, extend, cancel.", _reservation),
+    "coupon": ("Coupons: put on a ticket, make, sign, list; merchants.", _coupon),
+    "validate": ("A merchant validates a ticket.", _validate),
     "events": ("What happened, in words.", _events),
     "availability": ("Free spots, who is let in, and how far to trust it.", _availability),
     "state": ("Say that an area or a lane is open, full or closed.", _state),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from gatectl.domain.chargers import Charger, ChargingPrices
-from gatectl.domain.coupon_terms import Coupon, Merchant
 from gatectl.domain.ids import AreaId, LaneId, SiteId
 from gatectl.domain.lane import LanePlan
+from gatectl.domain.offers import Coupon, Merchant
 from gatectl.domain.opening import Hours
 from gatectl.domain.spot_rules import AreaRules
 from gatectl.domain.spots import Spot

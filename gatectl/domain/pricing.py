@@ -12,7 +12,7 @@ from typing import Final
 from gatectl.domain import tariffs
 from gatectl.domain.bill import LOST, Bill
 from gatectl.domain.books import Books, Stay
-from gatectl.domain.business.rule import Context
+from gatectl.domain.context import Context
 from gatectl.domain.facts import Line
 from gatectl.domain.lane import Price
 from gatectl.domain.plan import SitePlan

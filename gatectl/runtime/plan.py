@@ -8,6 +8,7 @@ from config.site import Area, Charger, Lane, OpeningHours, Site
 from drivers import catalog
 from drivers.api import DeviceSpec, PortSpec
 from gatectl.domain import chargers
+from gatectl.domain.business.coupon_terms import read_coupon, read_merchant
 from gatectl.domain.chargers import ChargingPrices
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout, Timing
@@ -32,6 +33,8 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         spots=tuple(spot for area in site.areas for spot in _spots(area)),
         lanes=tuple(lane_plan(site, lane) for lane in site.lanes),
         tariffs=tuple(parse(table) for table in site.tariffs),
+        merchants=tuple(read_merchant(table) for table in site.merchants),
+        coupons=tuple(read_coupon(table) for table in site.coupons),
         keyring=keyring,
         compatible={**COMPATIBLE, **site.types.vehicles},
         config_digest=site.digest(),

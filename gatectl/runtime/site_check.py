@@ -13,6 +13,7 @@ from config.site import Site, load_site
 from drivers import catalog
 from drivers.api import Family, OptionFault
 from gatectl.domain import tariffs
+from gatectl.domain.business.coupon_terms import TermsRefused, read_coupon, read_merchant
 from gatectl.domain.money import EXPONENTS
 from gatectl.domain.tariff_reading import path_of
 from gatectl.runtime.plan import device_spec, devices_on, port_spec
@@ -71,6 +72,7 @@ def check_site(site: Site) -> Iterator[Complaint]:
     yield from _capabilities(site, families)
     yield from _chargers(site, families)
     yield from _tariffs(site)
+    yield from _terms(site)
 
 
 def _no_driver(site: Site, name: str, error: Exception) -> Iterator[Complaint]:
@@ -170,3 +172,14 @@ def _tariffs(site: Site) -> Iterator[Complaint]:
     if read and len(read) == len(site.tariffs) and not any(tariff.for_all for tariff in read):
         found = "tariffs for some vehicles, spots or times alone"
         yield Complaint(("tariffs",), found, "one without vehicle_types, spot_types and effective_until")
+
+
+def _terms(site: Site) -> Iterator[Complaint]:
+    """Merchants and coupons; a coupon's merchant is one of the file or of the office."""
+    for name, tables, read in (("merchants", site.merchants, read_merchant), ("coupons", site.coupons, read_coupon)):
+        for index, table in enumerate(tables):
+            try:
+                read(table)
+            except TermsRefused as refused:
+                for fault in refused.faults:
+                    yield Complaint((name, index, *path_of(fault.key)), fault.what, "", fault.hint)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from site_stories import OUT, Story, site_plan
 
-from gatectl.domain.coupon_terms import Coupon, Merchant
 from gatectl.domain.effects import Reply
 from gatectl.domain.events import Asked
 from gatectl.domain.ids import Boot, RequestId, TicketNumber
 from gatectl.domain.lane import Price
+from gatectl.domain.offers import Coupon, Merchant
 from gatectl.domain.pricing import stay_price
 from gatectl.domain.records.validations import COUPON_USES, VALIDATIONS
 from gatectl.domain.rows import Row

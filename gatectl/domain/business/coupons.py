@@ -7,11 +7,11 @@ from typing import Final
 
 from gatectl.domain.books import Stay
 from gatectl.domain.business import validations
+from gatectl.domain.business.coupon_terms import CODE
 from gatectl.domain.business.pass_hours import covered, parsed
 from gatectl.domain.business.rule import Context, No
 from gatectl.domain.business.validations import DAY_MS, Offer, utc_day
 from gatectl.domain.coupon_codes import CouponCode, verify
-from gatectl.domain.coupon_terms import CODE
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import TicketNumber
 from gatectl.domain.records.validations import COUPONS

@@ -9,15 +9,35 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gatectl.domain.bill import Bill, Stage
-from gatectl.domain.books import Books
+from gatectl.domain.bill import Stage
+from gatectl.domain.context import Adjust, Context
 from gatectl.domain.effects import Effect
 from gatectl.domain.fact_words import Cause
-from gatectl.domain.facts import Fact, Line
-from gatectl.domain.ids import Boot, LaneId, Moment, TicketNumber
+from gatectl.domain.facts import Fact
+from gatectl.domain.ids import LaneId, TicketNumber
 from gatectl.domain.lane import LanePlan
 from gatectl.domain.opening import Parker
-from gatectl.domain.plan import SitePlan
+
+__all__ = [
+    "TURN_MS",
+    "Adjust",
+    "Context",
+    "Done",
+    "Entitle",
+    "Feed",
+    "Gate",
+    "Grant",
+    "No",
+    "Param",
+    "Reissue",
+    "Rules",
+    "StayOf",
+    "Verb",
+    "Word",
+    "Words",
+    "no_facts",
+    "no_turn",
+]
 
 Word = str | int | bool
 Words = Mapping[str, Word]
@@ -25,21 +45,6 @@ Words = Mapping[str, Word]
 
 TURN_MS: Final = 30_000
 """Subjects that wait for a time of day (`Rules.turn`) are asked this often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The site at one moment. `adjusts`: what the subjects make of a price, in order (`gatectl.domain.pricing`)."""
-
-    plan: SitePlan
-    books: Books
-    boot: Boot
-    now: Moment
-    adjusts: "tuple[Adjust, ...]"
-
-
-Adjust = Callable[[Context, Bill], Iterable[Line]]
-"""What a subject adds to a bill (or takes off, with a minus), explained; it sees the lines of those before it."""
 
 
 def no_facts(ticket: TicketNumber) -> tuple[Fact, ...]:

@@ -6,13 +6,14 @@ from typing import Any, Final
 from gatectl.domain import coupon_codes
 from gatectl.domain import facts as f
 from gatectl.domain.business import coupons, validations
+from gatectl.domain.business.coupon_terms import TermsRefused, read_coupon, read_merchant
 from gatectl.domain.business.reading import Body
 from gatectl.domain.business.rule import Context, Done, Feed, No, Param, Rules, Verb, Words
 from gatectl.domain.business.validations import COUPONS_MAX, MERCHANTS_MAX, MINUTE_MS, Offer
-from gatectl.domain.coupon_terms import Coupon, Merchant, TermsRefused, read_coupon, read_merchant
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import TicketNumber
 from gatectl.domain.money import shown
+from gatectl.domain.offers import Coupon, Merchant
 from gatectl.domain.records import validations as v
 from gatectl.domain.records.validations import COUPON_SERIES, COUPONS, MERCHANTS, VALIDATIONS
 from gatectl.domain.rows import Row, Table, whole, words

@@ -5,13 +5,12 @@ One reader for all three, with every fault at once. A table of a site file has t
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from gatectl.domain.business.pass_hours import parsed
 from gatectl.domain.money import AMOUNT_MINOR_MAX
-from gatectl.domain.records.validations import CouponDefined, MerchantDefined
+from gatectl.domain.offers import Coupon, Merchant
 from gatectl.domain.tariff_reading import WALL_MS_MAX, Fault, Reader, brief
 
 MINUTES_MAX: Final = 366 * 24 * 60
@@ -41,69 +40,6 @@ class TermsRefused(ValueError):
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{fault.key}: {fault.what}" for fault in faults))
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class Coupon:
-    """What a code gives and when. `uses_max` None: as often as one likes; `hours` as a pass's, "" for any time."""
-
-    coupon: str
-    gives: str
-    value: int
-    from_ms: int | None = None
-    until_ms: int | None = None
-    hours: str = ""
-    uses_max: int | None = 1
-    day_max: int | None = None
-    exclusive: bool = False
-    tariffs: tuple[str, ...] = ()
-    vehicle_types: tuple[str, ...] = ()
-    merchant: str | None = None
-
-    def fact(self, source: str, by: str = "") -> CouponDefined:
-        return CouponDefined(
-            self.coupon,
-            self.gives,
-            self.value,
-            self.from_ms,
-            self.until_ms,
-            self.hours,
-            self.uses_max,
-            self.day_max,
-            self.exclusive,
-            " ".join(self.tariffs),
-            " ".join(self.vehicle_types),
-            self.merchant,
-            source,
-            by,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """Who may validate. 0 minutes, 0 minor units: none of that kind. `reasons`: those allowed, none for any."""
-
-    merchant: str
-    name: str
-    minutes_max: int = 0
-    amount_minor_max: int = 0
-    whole: bool = False
-    day_max: int | None = None
-    month_max: int | None = None
-    reasons: tuple[str, ...] = ()
-
-    def fact(self, source: str) -> MerchantDefined:
-        return MerchantDefined(
-            self.merchant,
-            self.name,
-            self.minutes_max,
-            self.amount_minor_max,
-            self.whole,
-            self.day_max,
-            self.month_max,
-            "\n".join(self.reasons),
-            source,
-        )
 
 
 def read_coupon(table: Mapping[str, object], unit: str = "") -> Coupon:
