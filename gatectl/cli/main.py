@@ -69,6 +69,12 @@ def _pay() -> click.Command:
     return pay
 
 
+def _charger() -> click.Command:
+    from gatectl.cli.charger import charger
+
+    return charger
+
+
 def _shift() -> click.Command:
     from gatectl.cli.shift import shift
 
@@ -199,6 +205,7 @@ COMMANDS = {
     "pay": ("Take cash for a ticket.", _pay),
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
     "pass": ("Passes of monthly and annual parkers: make, show, suspend, set to neutral.", _pass),
+    "charger": ("Chargers and charging sessions: list, show, start, stop.", _charger),
     "reservation": ("Places promised for some hours: make, show, extend, cancel.", _reservation),
     "coupon": ("Coupons: put on a ticket, make, sign, list; merchants.", _coupon),
     "validate": ("A merchant validates a ticket.", _validate),

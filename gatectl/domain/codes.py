@@ -7,6 +7,7 @@ line's published table (`EXITS`); an exit code that is not in it means failure.
 from collections.abc import Mapping
 
 from gatectl.domain.code_row import EXITS, Code, Exit
+from gatectl.domain.codes_charging import CHARGING
 from gatectl.domain.codes_rights import RIGHTS
 from gatectl.domain.codes_validations import VALIDATIONS
 
@@ -477,8 +478,8 @@ _TABLE = (
     ),
 )
 
-CODES: Mapping[str, Code] = {row.code: row for row in (*_TABLE, *RIGHTS, *VALIDATIONS)}
-assert len(CODES) == len(_TABLE) + len(RIGHTS) + len(VALIDATIONS), "two rows share a code"
+CODES: Mapping[str, Code] = {row.code: row for row in (*_TABLE, *RIGHTS, *CHARGING, *VALIDATIONS)}
+assert len(CODES) == len(_TABLE) + len(RIGHTS) + len(CHARGING) + len(VALIDATIONS), "two rows share a code"
 
 FAULT_CODES: Mapping[str, str] = {
     "arming-loop-stuck": "E-LOOP-01",

@@ -9,6 +9,7 @@ from gatectl.domain.codes import FAULT_CODES, problem
 from gatectl.domain.facts import LaneFault
 from gatectl.domain.ids import LaneId, Moment, TimeQuality
 from gatectl.domain.lane import Lane, Phase, Trust
+from gatectl.domain.records.charging import CHARGERS, SESSIONS
 from gatectl.domain.site import Site
 from sync.status import LinkState, LinkStatus
 
@@ -84,6 +85,7 @@ def problems(
         if fault is not LaneFault.DEVICE_LOST  # its device is named below, once
     ]
     found += [problem(device, "E-DEV-01", lost.why) for device, lost in sorted(site.books.devices_lost.items())]
+    found += charging_problems(site)
     if damaged:
         found.append(problem("", "E-JNL-01", damaged))
     if disk_low:
@@ -100,6 +102,17 @@ def problems(
     if link is not None and link.history_gone:
         found.append(problem("", "E-SYNC-04", f"older than generation {link.generation}"))
     return found
+
+
+def charging_problems(site: Site) -> list[Plain]:
+    """Chargers that say they are faulted, and energy that is on nobody's ticket."""
+    tables = site.books.tables
+    faulted = [row for row in tables.all(CHARGERS) if row["fault"] is not None]
+    found = [problem(str(row["charger"]), "E-CHG-01", str(row["fault"])) for row in faulted]
+    unclaimed = [
+        row for row in tables.where(SESSIONS, "ticket", None) if row["energy_wh"] or row["state"] == "charging"
+    ]
+    return found + [problem(str(row["charger"]), "E-CHG-02", f"session {row['session']}") for row in unclaimed]
 
 
 def sync_row(link: LinkStatus | None, office: str | None, backlog: Plain, at_ms: int) -> Plain:

@@ -333,7 +333,6 @@ def test_a_link_that_is_closed_answers_everything_and_leaves_no_thread(benches: 
     """With a request open and an order waiting; closing twice is closing once."""
     bench = a_bench(benches)
     bench.answers["boot"] = None
-    before = bench.bus.turns
     with ChargePointSim(bench.address, "CP-1", codec.V16) as point:
         point.call()
         point.say('[2, "a", "BootNotification", {"chargePointVendor": "a", "chargePointModel": "b"}]')
