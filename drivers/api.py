@@ -102,6 +102,7 @@ class TerminalReply:
     masked: str = ""
     terminal_ref: str = ""
     why: str = ""
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,10 @@ class Retract:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Ask a terminal for money under an idempotency key; the money's answer is a TerminalReply."""
+    """Ask a terminal for money under an idempotency key; the money's answer is a TerminalReply.
+
+    `offline_max_minor`: the most that the terminal may approve without asking the issuer.
+    """
 
     order: str
     payment: str
@@ -223,10 +227,20 @@ class Charge:
     currency: str
     reference: str
     deadline_ms: int
+    offline_max_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CancelCharge:
+    order: str
+    payment: str
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseCharge:
+    """Take an approved payment back, under its key: once, however often it is asked. Confirmed: it is taken back."""
+
     order: str
     payment: str
     deadline_ms: int
@@ -280,7 +294,19 @@ class Announce:
     deadline_ms: int
 
 
-Order = Pulse | Print | Retract | Charge | CancelCharge | QueryCharge | Show | StationAnswer | Announce | Steer
+Order = (
+    Pulse
+    | Print
+    | Retract
+    | Charge
+    | CancelCharge
+    | ReverseCharge
+    | QueryCharge
+    | Show
+    | StationAnswer
+    | Announce
+    | Steer
+)
 
 
 # -- engines: one conversation, no I/O ---------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from drivers.api import (
     Publish,
     QueryCharge,
     Result,
+    ReverseCharge,
     Signal,
     TerminalReply,
 )
@@ -42,6 +43,9 @@ ASKED_MAX: Final = 8
 """Requests remembered for each payment."""
 FINISHED_MAX: Final = 64
 
+_Order = Charge | CancelCharge | ReverseCharge | QueryCharge
+_ORDERS: Final = (Charge, CancelCharge, ReverseCharge, QueryCharge)
+
 
 @dataclass(slots=True)
 class _Payment:
@@ -58,7 +62,7 @@ class _Payment:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    order: Charge | CancelCharge | QueryCharge | None
+    order: _Order | None
     what: str
     payment: str
     until_ms: int
@@ -113,7 +117,7 @@ class TerminalEngine:
             self._count("status-malformed" if status else "replies-malformed")
 
     def order(self, device: str, order: Order, now_ms: int) -> None:
-        if device != self._device or not isinstance(order, Charge | CancelCharge | QueryCharge):
+        if device != self._device or not isinstance(order, _ORDERS):
             self._answer(order, Result.REFUSED, f"a terminal cannot {type(order).__name__}")
             return
         self._judge(now_ms)
@@ -144,7 +148,7 @@ class TerminalEngine:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def _refusal(self, order: Charge | CancelCharge | QueryCharge, now_ms: int) -> str:
+    def _refusal(self, order: _Order, now_ms: int) -> str:
         """Why nothing is sent, or empty."""
         if not self._presence.up:
             return self._presence.why or "the terminal was not heard yet"
@@ -166,7 +170,7 @@ class TerminalEngine:
             return str(wrong)
         return ""
 
-    def _ask(self, order: Charge | CancelCharge | QueryCharge | None, key: str, deadline_ms: int, now_ms: int) -> None:
+    def _ask(self, order: _Order | None, key: str, deadline_ms: int, now_ms: int) -> None:
         """Send one request. `order` None: a query of our own, that nobody waits for."""
         self._made += 1
         number = f"{self._run}-{self._made}"
@@ -189,15 +193,14 @@ class TerminalEngine:
         message = Publish(f"{self._topic}/request", pay_json.write_ask(ask), not_after_ms=not_after_ms)
         self._publish.append(message)
 
-    def _made_ask(
-        self, number: str, order: Charge | CancelCharge | QueryCharge | None, key: str, expires_in_ms: int
-    ) -> Ask:
+    def _made_ask(self, number: str, order: _Order | None, key: str, expires_in_ms: int) -> Ask:
         beat = self._presence.beat
         if isinstance(order, Charge):
             money = (order.amount_minor, order.currency, order.reference)
-            return Ask(number, "authorise", key, *money, beat, expires_in_ms)
-        if isinstance(order, CancelCharge):
-            return Ask(number, "cancel", key, beat=beat, expires_in_ms=expires_in_ms)
+            return Ask(number, "authorise", key, *money, beat, expires_in_ms, order.offline_max_minor)
+        if isinstance(order, CancelCharge | ReverseCharge):
+            what = "cancel" if isinstance(order, CancelCharge) else "reverse"
+            return Ask(number, what, key, beat=beat, expires_in_ms=expires_in_ms)
         return Ask(number, "query", key)
 
     def _finish(self, number: str, result: Result, detail: str = "") -> None:
@@ -277,6 +280,7 @@ class TerminalEngine:
             answer.masked.strip(),
             answer.terminal_ref,
             answer.why,
+            answer.offline,
         )
 
     def _tell(self, key: str, payment: _Payment, reply: TerminalReply) -> None:

@@ -29,6 +29,7 @@ from gatectl.runtime.clock import Origin, SystemClock
 from gatectl.runtime.control import ControlServer
 from gatectl.runtime.core import Core, CoreStopped
 from gatectl.runtime.effects import Effects
+from gatectl.runtime.fiscal import Signing, load_unit
 from gatectl.runtime.keys import KEYS_FILE, load_keyring
 from gatectl.runtime.link import Link, News, build_link
 from gatectl.runtime.logs import configure_logs
@@ -91,6 +92,8 @@ class App:
         self.buses: dict[str, Bus] = build_buses(file)
         carriers = devices_of(file, self.buses)
         self._signs = Signs(announcers(file), carriers, self.clock.monotonic_ms)
+        law = self.plan.money.fiscal
+        self.signing = Signing(None if law is None else load_unit(law, settings.credential), self.core.post)
         self._effects = Effects(
             site_name=self.plan.name,
             zone=self.plan.zone,
@@ -100,6 +103,7 @@ class App:
             answer=self.core.post,
             replied=self._replied,
             signs=self._signs,
+            sign=self.signing.ask,
             way_is_clear=self.core.way_is_clear,
             chargers=points,
         )
@@ -132,6 +136,7 @@ class App:
             bus.start(self._heard)
         self.writer.start()
         self._capture.start()
+        self.signing.start()
         self.core.start()
         if self.link:
             self.link.start()
@@ -155,6 +160,7 @@ class App:
             self.core.post(StopAsked(self.supervisor.reason))
         done = self.core.stop()
         self._capture.stop()
+        self.signing.stop()
         done = self.writer.stop() and done
         for bus in self.buses.values():
             bus.close()

@@ -128,6 +128,8 @@ class Payment(BaseModel):
     tendered: Money
     change: Money
     refunded: Money
+    kept: Money
+    offline: bool
     lines: list[PriceLine]
     tariff: str
     till: str
@@ -144,7 +146,7 @@ class Payment(BaseModel):
         copied = {name: row[name] for name in cls.model_fields if name in row}
         sums = {
             name: Money(amount_minor=row[f"{name}_minor"], currency=row["currency"])
-            for name in ("amount", "due", "tendered", "change", "refunded")
+            for name in ("amount", "due", "tendered", "change", "refunded", "kept")
         }
         return cls.model_validate({**copied, **sums, "paid_at": moment(row["paid_ms"])})
 

@@ -164,13 +164,12 @@ def _fold(page: Page, fact: f.Fact | None, item: Item) -> Undigested | None:
     behind = next((page.blocked[number] for number in numbers if number in page.blocked), None)
     if behind is not None:
         return Undigested("behind", f"waits behind {behind}", numbers)
-    if type(fact) not in _FOLDS:
-        page.business += registry.changes(fact)
-        return None
-    try:
-        _FOLDS[type(fact)](page, fact, item.record.wall_ms)
-    except Park as park:
-        return Undigested(park.why, park.detail, numbers)
+    if type(fact) in _FOLDS:
+        try:
+            _FOLDS[type(fact)](page, fact, item.record.wall_ms)
+        except Park as park:
+            return Undigested(park.why, park.detail, numbers)
+    page.business += registry.changes(fact)
     return None
 
 
@@ -349,8 +348,8 @@ def _payment_taken(page: Page, fact: f.PaymentTaken, _wall_ms: int) -> None:
     ticket = page.ticket(fact.ticket)
     row = _new_payment(page, fact) | {"state": "COMPLETED", "paid_by": fact.by}
     row |= {"lines": [{"text": line.text, "amount_minor": line.amount_minor} for line in fact.lines]}
-    copied = ("tendered_minor", "change_minor", "due_minor", "tariff", "series", "receipt", "paid_ms", "auth_code")
-    row |= {name: getattr(fact, name) for name in (*copied, "masked", "terminal_ref")}
+    copied = ("tendered_minor", "change_minor", "kept_minor", "due_minor", "tariff", "series", "receipt", "paid_ms")
+    row |= {name: getattr(fact, name) for name in (*copied, "auth_code", "masked", "terminal_ref", "offline")}
     page.payments.put(fact.payment, row)
     ticket.update(paid_minor=ticket["paid_minor"] + fact.amount_minor, currency=fact.currency)
 
@@ -364,7 +363,10 @@ def _payment_failed(page: Page, fact: f.PaymentFailed, _wall_ms: int) -> None:
 def _payment_refunded(page: Page, fact: f.PaymentRefunded, _wall_ms: int) -> None:
     ticket = page.ticket(fact.ticket)
     row = _payment(page, fact.payment)
-    row.update(state="REFUNDED", refunded_minor=row["refunded_minor"] + fact.amount_minor)
+    refunded = row["refunded_minor"] + fact.amount_minor
+    row.update(refunded_minor=refunded)
+    if refunded == row["amount_minor"]:
+        row.update(state="REFUNDED")
     ticket["paid_minor"] -= fact.amount_minor
 
 
@@ -377,8 +379,8 @@ def _payment(page: Page, payment: str) -> Row:
 def _new_payment(page: Page, fact: f.PaymentStarted | f.PaymentTaken) -> Row:
     row: Row = {column.name: "" for column in s.payments.c}
     row |= dict.fromkeys(("series", "receipt", "paid_ms"))
-    row |= dict.fromkeys(("refunded_minor", "tendered_minor", "change_minor", "due_minor"), 0)
-    row |= {"site_id": page.site, "lines": []}
+    row |= dict.fromkeys(("refunded_minor", "tendered_minor", "change_minor", "due_minor", "kept_minor"), 0)
+    row |= {"site_id": page.site, "lines": [], "offline": False}
     copied = ("payment", "ticket", "method", "amount_minor", "currency", "till")
     return row | {name: getattr(fact, name) for name in copied}
 

@@ -19,7 +19,8 @@ PAGE_ROWS_MAX: Final = 200
 _TOTALS: Final = text(
     "SELECT (SELECT count(*) FROM tickets WHERE site_id = :site) AS tickets,"
     " (SELECT count(*) FROM payments WHERE site_id = :site AND state = 'COMPLETED') AS payments,"
-    " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM payments WHERE site_id = :site AND state = 'COMPLETED')"
+    " (SELECT coalesce(sum(amount_minor - refunded_minor), 0)::bigint FROM payments"
+    "  WHERE site_id = :site AND state = 'COMPLETED')"
     " AS paid_minor"
 )
 _OVERVIEW: Final = text(

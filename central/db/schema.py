@@ -205,6 +205,8 @@ payments = Table(
     _text("masked"),
     _text("terminal_ref"),
     _text("outcome"),  # why it failed
+    _whole("kept_minor"),
+    _flag("offline"),
     Index(None, "site_id", "ticket"),
 )
 """PROJECTION."""

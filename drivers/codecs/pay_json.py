@@ -18,7 +18,7 @@ MESSAGE_BYTES_MAX: Final = 4_096
 AMOUNT_MINOR_MAX: Final = 1_000_000_000
 EXPIRES_MS_MAX: Final = 600_000
 
-ASKING: Final = ("authorise", "cancel", "query")
+ASKING: Final = ("authorise", "cancel", "reverse", "query")
 OUTCOMES: Final = ("approved", "declined", "cancelled", "timed-out", "pending", "never-seen")
 FINAL: Final = frozenset(OUTCOMES[:4])
 METHODS: Final = ("CREDIT_CARD", "DEBIT_CARD", "UPI", "WALLET")
@@ -62,6 +62,7 @@ class Ask:
     reference: str = ""
     beat: str = ""
     expires_in_ms: int = 0
+    offline_max_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Told:
     masked: str = ""
     terminal_ref: str = ""
     why: str = ""
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def read_ask(payload: bytes) -> Ask:
         _text(message, "reference", _REFERENCE, "") if what == "authorise" else "",
         _text(message, "beat", _BEAT),
         _number(message, "expires_in_ms", 1, EXPIRES_MS_MAX),
+        _number({"offline_max_minor": 0, **message}, "offline_max_minor", 0, AMOUNT_MINOR_MAX),
     )
 
 
@@ -194,6 +197,7 @@ def read_answer(payload: bytes, ours: Collection[str]) -> Taken | Told:
         _text(message, "masked", _MASKED, ""),
         _text(message, "terminal_ref", _TERMINAL_REF, ""),
         why,
+        outcome == "approved" and message.get("offline") is True,
     )
 
 
@@ -230,6 +234,7 @@ def write_ask(ask: Ask) -> bytes:
     message: dict[str, object] = {"v": VERSION, "id": ask.id, "what": ask.what, "payment": ask.payment}
     if ask.what == "authorise":
         message |= {"amount_minor": ask.amount_minor, "currency": ask.currency, "reference": ask.reference}
+        message |= {"offline_max_minor": ask.offline_max_minor} if ask.offline_max_minor else {}
     if ask.what != "query":
         message |= {"beat": ask.beat, "expires_in_ms": ask.expires_in_ms}
     return json_message.write(message)
@@ -243,7 +248,7 @@ def write_answer(answer: Taken | Told) -> bytes:
     message |= {"what": "outcome", "payment": answer.payment, "outcome": answer.outcome}
     if answer.outcome in FINAL:
         message |= {"amount_minor": answer.amount_minor, "currency": answer.currency}
-    extras = ("method", "auth_code", "masked", "terminal_ref", "why")
+    extras = ("method", "auth_code", "masked", "terminal_ref", "why", "offline")
     return json_message.write(message | {name: text for name in extras if (text := getattr(answer, name))})
 
 

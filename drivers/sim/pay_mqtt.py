@@ -81,6 +81,11 @@ class TerminalTwin:
         """Charges, and the message that says so is lost; a query is answered."""
         self.echo_off_by = 0
         """Claims another amount than it was asked for."""
+        self.offline = False
+        """Does not reach the issuer: approves on its own, and says so."""
+        self.reverses = True
+        """Can take a payment back."""
+        self.reversed: set[str] = set()
         self.leak_card = False
         """Puts a card number where the masked one belongs."""
         self.charged: deque[tuple[str, int, str]] = deque(maxlen=HISTORY_MAX)
@@ -118,6 +123,8 @@ class TerminalTwin:
             self._authorise(ask, now_ms)
         elif ask.what == "cancel":
             self._cancel(ask, now_ms)
+        elif ask.what == "reverse":
+            self._reverse(ask, now_ms)
         else:
             known = self._payments.get(ask.payment)
             self._say(self._as_answer(known, ask.id) if known else Told(ask.id, ask.payment, "never-seen"))
@@ -176,6 +183,18 @@ class TerminalTwin:
             self._say(Taken(ask.id, ask.payment))
             self._end(known, "cancelled")
 
+    def _reverse(self, ask: Ask, now_ms: int) -> None:
+        known = self._payments.get(ask.payment)
+        if known is None:
+            self._say(Taken(ask.id, ask.payment, "never-seen"))
+        elif self._deadline_ms(ask, now_ms) is None:
+            self._say(Taken(ask.id, ask.payment, "expired"))
+        elif not self.reverses or known.told.outcome != "approved":
+            self._say(Taken(ask.id, ask.payment, "too-late"))
+        else:
+            self.reversed.add(ask.payment)
+            self._say(Taken(ask.id, ask.payment))
+
     def _end(self, payment: _Payment, outcome: str) -> None:
         ask = payment.ask
         approved = outcome == "approved"
@@ -192,13 +211,14 @@ class TerminalTwin:
             "************4242" if approved else "",
             f"T-{len(self.charged)}" if approved else "",
             "" if approved else outcome,
+            approved and self.offline,
         )
         if not self.lose_outcomes:
             self._say(payment.told)
 
     def _as_answer(self, payment: _Payment, re: str) -> Told:
         told = payment.told
-        extras = (told.method, told.auth_code, told.masked, told.terminal_ref, told.why)
+        extras = (told.method, told.auth_code, told.masked, told.terminal_ref, told.why, told.offline)
         return Told(re, told.payment, told.outcome, told.amount_minor, told.currency, *extras)
 
     def _say(self, answer: Taken | Told) -> None:

@@ -21,6 +21,7 @@ def told_payment(taken: PaymentTaken) -> dict[str, object]:
         "amount_minor": taken.amount_minor,
         "tendered_minor": taken.tendered_minor,
         "change_minor": taken.change_minor,
+        "kept_minor": taken.kept_minor,
         "currency": taken.currency,
         "lines": [[line.text, line.amount_minor] for line in taken.lines],
         "series": taken.series,

@@ -23,6 +23,8 @@ CLOSED_KEPT_MAX: Final = 20_000
 """Ended tickets whose end is remembered in memory, to tell a driver why a code is refused. Older ones are in the mirror."""
 PAYMENTS_KEPT_MAX: Final = 2_000
 """Payments remembered in memory beside those of open tickets, to answer a repeat as the first time; the mirror knows all."""
+REFUNDS_KEPT_MAX: Final = 2_000
+"""Refunds remembered in memory, for the same."""
 
 OPEN_STATES: Final = frozenset({TicketState.ISSUED, TicketState.INSIDE, TicketState.SPENT})
 
@@ -72,6 +74,8 @@ class Payment:
     amount_minor: int
     state: str  # PENDING, COMPLETED, FAILED, REFUNDED
     taken: f.PaymentTaken | None = None
+    refunded_minor: int = 0
+    """One that is refunded in part stays COMPLETED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Books:
     """Tickets of a lost database, each admitted once; no more than stood inside when it was lost."""
     vends: dict[VendId, OpenVend] = field(default_factory=dict)
     payments: OrderedDict[PaymentId, Payment] = field(default_factory=OrderedDict)
+    refunds: dict[PaymentId, f.PaymentRefunded] = field(default_factory=dict)
+    """The newest REFUNDS_KEPT_MAX, to answer a repeat as the first time."""
     receipts: dict[str, int] = field(default_factory=dict)
     counts: dict[AreaId, Count] = field(default_factory=dict)
     tariffs: dict[str, f.TariffApplied] = field(default_factory=dict)
@@ -116,7 +122,6 @@ class Books:
         fold = _FOLDS.get(type(fact))
         if fold is not None:
             fold(self, fact)
-            return
         for change in registry.changes(fact):
             self.tables.apply(change)
         if type(fact) in _OF_SPOTS:
@@ -363,8 +368,15 @@ def _payment_failed(books: Books, fact: f.PaymentFailed) -> None:
 def _payment_refunded(books: Books, fact: f.PaymentRefunded) -> None:
     assert fact.receipt == books.receipts.get(fact.series, 0) + 1, f"receipt {fact.series}/{fact.receipt}: a gap"
     books.receipts[fact.series] = fact.receipt
+    books.refunds[fact.refund] = fact
+    if len(books.refunds) > REFUNDS_KEPT_MAX:
+        del books.refunds[next(iter(books.refunds))]
     if fact.payment in books.payments:
-        books.payments[fact.payment] = replace(books.payments[fact.payment], state="REFUNDED")
+        payment = books.payments[fact.payment]
+        refunded = payment.refunded_minor + fact.amount_minor
+        assert refunded <= payment.amount_minor, f"{fact.payment}: {refunded} refunded of {payment.amount_minor}"
+        state = "REFUNDED" if refunded == payment.amount_minor else payment.state
+        books.payments[fact.payment] = replace(payment, state=state, refunded_minor=refunded)
     if fact.ticket in books.stays:
         stay = books.stays[fact.ticket]
         books.stays[fact.ticket] = replace(stay, paid_minor=stay.paid_minor - fact.amount_minor)

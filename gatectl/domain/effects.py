@@ -36,6 +36,9 @@ class PrintReceipt:
     currency: str
     method: str
     paid_ms: int
+    code: str = ""
+    """What the fiscal journal has in its QR code; `notes` are the lines that the law wants beside it."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,10 @@ class ShowText:
 
 @dataclass(frozen=True, slots=True)
 class Authorise:
-    """Ask the lane's payment terminal for an amount. Answer: TerminalAnswered."""
+    """Ask the lane's payment terminal for an amount. Answer: TerminalAnswered.
+
+    `offline_max_minor`: so much it may approve without asking the issuer.
+    """
 
     lane: LaneId
     payment: PaymentId
@@ -89,6 +95,7 @@ class Authorise:
     amount_minor: int
     currency: str
     deadline_mono_ms: int
+    offline_max_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,34 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
+class ReversePayment:
+    """Tell a terminal to take an approved payment back, under its key; hearing it again, it does it once.
+
+    Answer: PaymentReversed.
+    """
+
+    lane: LaneId
+    payment: PaymentId
+
+
+@dataclass(frozen=True, slots=True)
+class SignEntry:
+    """Have one entry of the fiscal journal signed. Answer: EntrySigned.
+
+    RKSV: the turnover, encrypted for `cashbox` and `number`, takes the place of COUNTER in `text` first. `mark`: the unit is
+    known to fail, and the entry is only to be made ready for its mark.
+    """
+
+    series: str
+    number: int
+    regime: str
+    text: str
+    cashbox: str = ""
+    turnover_minor: int = 0
+    mark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a person's or the office's request; `code` is empty when it was done, else an E-... code."""
 
@@ -148,5 +183,7 @@ Effect = (
     | QueryPayment
     | Announce
     | SteerCharger
+    | ReversePayment
+    | SignEntry
     | Reply
 )

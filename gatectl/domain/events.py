@@ -83,7 +83,7 @@ class HandAsked:
 
 @dataclass(frozen=True, slots=True)
 class CashOffered:
-    """A cashier (or a pay station) takes cash for a ticket. `amount_minor` None: pay what is due."""
+    """A cashier (or a pay station) takes money for a ticket, mostly cash. `amount_minor` None: pay what is due."""
 
     request: RequestId
     payment: PaymentId
@@ -92,6 +92,8 @@ class CashOffered:
     tendered_minor: int | None
     till: str
     who: str
+    method: str = "CASH"
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,26 @@ class HistoryStands:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentReversed:
+    """A terminal's answer to ReversePayment. `outcome`: "reversed", "refused", "unknown"."""
+
+    payment: PaymentId
+    outcome: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySigned:
+    """The signature unit's answer to SignEntry. `signature`: RKSV 64 bytes in hex, PT base64; empty and `why` if it failed."""
+
+    series: str
+    number: int
+    text: str
+    signature: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WallClockMoved:
     """The wall clock stepped against the monotonic clock."""
 
@@ -184,6 +206,8 @@ Event = (
     | CountCorrected
     | Asked
     | HistoryStands
+    | PaymentReversed
+    | EntrySigned
     | WallClockMoved
     | StopAsked
 )

@@ -313,7 +313,8 @@ class VendIntended(Fact):
     kind: ClassVar[str] = "vend.intended"
     vend: VendId
     lane: LaneId
-    cause: str  # "ticket", "entitled", "paid", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery"
+    cause: str
+    """ "ticket", "entitled", "paid", "owed", "by-hand", "hold", "fire", "free-flow", "retry", "presence", "recovery"."""
     ticket: TicketNumber | None
 
 
@@ -414,7 +415,7 @@ class PaymentTaken(Fact):
     kind: ClassVar[str] = "payment.taken"
     payment: PaymentId
     ticket: TicketNumber
-    method: str  # CASH, CREDIT_CARD, DEBIT_CARD, UPI, WALLET
+    method: str  # CASH, CREDIT_CARD, DEBIT_CARD, UPI, WALLET, ACCOUNT, VALIDATION
     amount_minor: int
     currency: str
     tendered_minor: int
@@ -429,7 +430,9 @@ class PaymentTaken(Fact):
     paid_ms: int
     auth_code: str = ""
     masked: str = ""  # last four at most
-    terminal_ref: str = ""
+    terminal_ref: str = ""  # an account's or a merchant's name for ACCOUNT and VALIDATION
+    kept_minor: int = 0  # cash that a machine could not give back: tendered = amount + change + kept
+    offline: bool = False  # the terminal's own word: approved without asking the issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +448,8 @@ class PaymentFailed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class PaymentRefunded(Fact):
+    """A part of a payment, or all of it, went back the way it came. `till`: the drawer or the terminal that gave it."""
+
     kind: ClassVar[str] = "payment.refunded"
     payment: PaymentId
     refund: PaymentId
@@ -455,6 +460,10 @@ class PaymentRefunded(Fact):
     why: str
     series: str
     receipt: int
+    method: str = ""
+    till: str = ""
+    refunded_ms: int = 0
+    terminal_ref: str = ""
 
 
 FACTS: tuple[type[Fact], ...] = tuple(

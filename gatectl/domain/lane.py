@@ -14,6 +14,7 @@ from gatectl.domain.effects import Effect
 from gatectl.domain.facts import Fact, LaneFault, Line
 from gatectl.domain.ids import AreaId, JobId, LaneId, Moment, PaymentId, RequestId, SpotId, TicketNumber, VendId
 from gatectl.domain.passage import NO_TRACK, Track
+from gatectl.domain.records.payments_debts import DebtMade
 from gatectl.domain.tariff_demand import Fixed
 
 
@@ -212,6 +213,8 @@ class TerminalAnswered:
     masked: str = ""
     terminal_ref: str = ""
     why: str = ""
+    offline: bool = False
+    """The terminal's own word: it approved without asking the issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,7 @@ class Hand(StrEnum):
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET = "reset"  # a named person says: fire is over, boom is mended
+    VOID_PAYMENT = "void-payment"  # take back what the terminal took for the vehicle that still stands here
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +413,15 @@ class View(Protocol):
 
     def next_receipt(self) -> tuple[str, int]:
         """Series and next gapless number of this lane's receipts."""
+
+    def offline_left_minor(self) -> int:
+        """The most that this lane's terminal may approve without its issuer now."""
+
+    def owed(self, price: Price, why: str) -> DebtMade | None:
+        """The debt for what is due, if the site lets a driver out on one whose terminal cannot be reached."""
+
+    def taken_here(self, ticket: TicketNumber) -> tuple[PaymentId, int] | None:
+        """What this lane's terminal took last for a ticket and has not given back, in minor units of the site's currency."""
 
 
 # -- state -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from gatectl.domain.frozen import replace
 from gatectl.domain.lane import Arm, FireChanged, Hand, HandCommanded, LaneKind, Phase
 from gatectl.domain.lane_common import FIRE, HELD, LOCKED, NORMAL, RESTING, has_limits, settle, show
 from gatectl.domain.lane_moves import pulse_open, start_closing, vend
+from gatectl.domain.lane_records import withdrawn
 from gatectl.domain.passage import restarted
+from gatectl.domain.records.payments_terminals import ReversalStarted
 from gatectl.domain.table import Turn, handles, way_is_clear
 
 P = Phase
@@ -105,6 +107,8 @@ def hand(turn: Turn, happened: HandCommanded) -> None:
         _lock(turn, happened)
     elif happened.hand is Hand.RESET:
         _reset(turn, happened)
+    elif happened.hand is Hand.VOID_PAYMENT:
+        _void_payment(turn, happened)
     else:
         _let_down(turn, happened)
 
@@ -113,6 +117,8 @@ def _refusal(turn: Turn, asked: Hand) -> tuple[str, str] | None:
     lane = turn.lane
     if lane.phase is P.FIRE and asked not in (Hand.OPEN, Hand.RESET):
         return "E-LANE-02", "fire: open it, or reset it when the fire is over"
+    if asked is Hand.VOID_PAYMENT:
+        return _not_voidable(turn)
     if asked is Hand.RESET and lane.fire:
         return "E-LANE-02", "the fire input is still on"
     if asked is Hand.RESET and lane.boom_broken:
@@ -197,6 +203,38 @@ def _let_down(turn: Turn, command: HandCommanded) -> None:
         turn.clear_fault(fault, command.who)
     start_closing(turn)
     _answer(turn, command, "", "closes when the way is clear")
+
+
+def _not_voidable(turn: Turn) -> tuple[str, str] | None:
+    """A payment is taken back at the terminal while its vehicle still stands on the arming loop, and no longer."""
+    lane = turn.lane
+    if lane.plan.kind is not LaneKind.EXIT or lane.ticket is None or not lane.arming.occupied:
+        return "E-LANE-04", "no vehicle stands here whose payment could be taken back"
+    if lane.phase not in (P.PRESENT, P.OPEN, *RESTING) or not way_is_clear(lane):
+        return "E-LANE-02", "the arm is moving, or the vehicle drives out already"
+    if turn.view.taken_here(lane.ticket) is None:
+        return "E-PAY-08", f"this terminal took nothing for {lane.ticket}"
+    return None
+
+
+def _void_payment(turn: Turn, command: HandCommanded) -> None:
+    """The ticket is not paid any more; an arm that was opened for it comes down by the rule."""
+    lane = turn.lane
+    assert lane.ticket is not None
+    taken = turn.view.taken_here(lane.ticket)
+    assert taken is not None
+    payment, amount = taken
+    currency = turn.view.price(lane.ticket).currency
+    who, now_ms = command.who, turn.view.now.wall_ms
+    turn.record(
+        ReversalStarted(
+            payment, lane.ticket, lane.plan.lane, amount, currency, who, command.why, counted=True, started_ms=now_ms
+        )
+    )
+    if lane.phase is P.OPEN:
+        withdrawn(turn, "payment void")
+        start_closing(turn)
+    _answer(turn, command, "", f"the terminal is told to take back {payment}")
 
 
 def _reset(turn: Turn, command: HandCommanded) -> None:

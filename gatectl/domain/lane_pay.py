@@ -8,7 +8,7 @@ Rule 3: what the terminal has not answered stays pending and is asked for again;
 from typing import Final
 
 from gatectl.domain.effects import Authorise, CancelPayment, PrintReceipt, QueryPayment
-from gatectl.domain.facts import LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
+from gatectl.domain.facts import CodeRefused, LaneFault, PaymentFailed, PaymentStarted, PaymentTaken, TicketSpent
 from gatectl.domain.frozen import replace
 from gatectl.domain.ids import JobId, PaymentId, TicketNumber
 from gatectl.domain.lane import CodeWasRead, DeadlinePassed, PaidElsewhere, Phase, Price, Refusal, TerminalAnswered
@@ -16,6 +16,7 @@ from gatectl.domain.lane_codes import refuse
 from gatectl.domain.lane_common import STATION_FAILED, settle, show
 from gatectl.domain.lane_moves import vend
 from gatectl.domain.lane_shared import LoopEvent, log_implausible, on_loops
+from gatectl.domain.records.payments_terminals import ReversalStarted
 from gatectl.domain.table import Turn, handles
 
 P = Phase
@@ -40,6 +41,8 @@ def charge(turn: Turn, price: Price) -> None:
     """Ask the terminal for what is due, or send the driver to a cashier."""
     lane = turn.lane
     turn.lane = replace(lane, ticket=price.ticket, price=price)
+    if lane.plan.has_terminal and LaneFault.TERMINAL_OFFLINE in lane.faults and _on_a_debt(turn, price):
+        return
     if not lane.plan.has_terminal or LaneFault.TERMINAL_OFFLINE in lane.faults:
         refuse(turn, "E-TKT-06", "Please pay\nat the cashier", price.ticket)
         return
@@ -52,7 +55,8 @@ def charge(turn: Turn, price: Price) -> None:
         PaymentStarted(payment, price.ticket, "CREDIT_CARD", price.due_minor, price.currency, str(lane.plan.lane))
     )
     deadline = turn.now_mono_ms + turn.timing.pay_ms
-    turn.do(Authorise(lane.plan.lane, payment, price.ticket, price.due_minor, price.currency, deadline))
+    offline = turn.view.offline_left_minor()
+    turn.do(Authorise(lane.plan.lane, payment, price.ticket, price.due_minor, price.currency, deadline, offline))
     show(turn, "Please pay\nat the terminal")
     turn.lane = replace(turn.lane, payment=payment, answer="", pending=(*turn.lane.pending, (payment, price)))
     turn.go(P.PAYING, turn.timing.pay_ms)
@@ -113,6 +117,16 @@ def _call_off(turn: Turn, then: str) -> None:
     show(turn, "One moment")
 
 
+def _on_a_debt(turn: Turn, price: Price) -> bool:
+    """Nobody can pay here now: where the site wants it so, the driver leaves, and owes."""
+    debt = turn.view.owed(price, "the terminal cannot be reached")
+    if debt is None:
+        return False
+    turn.record(debt)
+    let_out(turn, "owed", price.ticket)
+    return True
+
+
 def _forget_oldest(turn: Turn) -> None:
     pending = turn.lane.pending
     if len(pending) >= PENDING_MAX:
@@ -149,6 +163,7 @@ def _taken(turn: Turn, price: Price, answer: TerminalAnswered) -> None:
             auth_code=answer.auth_code,
             masked=answer.masked,
             terminal_ref=answer.terminal_ref,
+            offline=answer.offline,
         )
     )
     if plan.has_printer and turn.lane.ticket == price.ticket:
@@ -174,6 +189,10 @@ def _answered(turn: Turn, happened: TerminalAnswered) -> Price | None:
     price = next((price for payment, price in turn.lane.pending if payment == happened.payment), None)
     if price is None:
         return None
+    if _beyond_the_limit(turn, price, happened):
+        _settled(turn, happened.payment)
+        _refuse_offline(turn, price, happened)
+        return None
     if happened.outcome == "approved":
         _settled(turn, happened.payment)
         _taken(turn, price, happened)
@@ -182,6 +201,31 @@ def _answered(turn: Turn, happened: TerminalAnswered) -> Price | None:
         _settled(turn, happened.payment)
         turn.record(PaymentFailed(happened.payment, price.ticket, happened.outcome, happened.why))
     return None
+
+
+def _beyond_the_limit(turn: Turn, price: Price, happened: TerminalAnswered) -> bool:
+    approved_alone = happened.outcome == "approved" and happened.offline
+    return approved_alone and price.due_minor > turn.view.offline_left_minor()
+
+
+def _refuse_offline(turn: Turn, price: Price, happened: TerminalAnswered) -> None:
+    """The terminal took a risk that the site does not carry: it takes the money back, and nothing was paid."""
+    lane, why = turn.lane.plan.lane, "approved offline, beyond the site's limit"
+    turn.record(
+        PaymentFailed(happened.payment, price.ticket, "declined", why),
+        ReversalStarted(
+            happened.payment,
+            price.ticket,
+            lane,
+            price.due_minor,
+            price.currency,
+            "gatectl",
+            why,
+            counted=False,
+            started_ms=turn.view.now.wall_ms,
+        ),
+        CodeRefused(lane, "E-PAY-09", price.ticket),
+    )
 
 
 @handles(TerminalAnswered)
@@ -207,7 +251,7 @@ def answer(turn: Turn, happened: TerminalAnswered) -> None:
     if price is not None:
         turn.lane = replace(turn.lane, payment=None)
         _paid(turn, price.ticket, "paid")
-    elif happened.outcome in _FINAL:
+    elif happened.outcome in _FINAL or happened.offline:
         _not_paid(turn, "Payment not accepted\nPresent ticket again")
     elif turn.lane.answer == "":
         turn.lane = replace(turn.lane, answer="unknown")

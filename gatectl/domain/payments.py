@@ -8,6 +8,7 @@ Rule 3: no card number is here or anywhere; a terminal's answer brings a referen
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gatectl.domain.facts import PaymentTaken
 from gatectl.domain.ids import PaymentId, TicketNumber
@@ -22,6 +23,13 @@ class Method(StrEnum):
     DEBIT_CARD = "DEBIT_CARD"
     UPI = "UPI"
     WALLET = "WALLET"
+    ACCOUNT = "ACCOUNT"  # charged to an account that pays later
+    VALIDATION = "VALIDATION"  # a merchant or the house pays for the driver
+
+
+METHODS: Final = tuple(Method)
+BY_TERMINAL: Final = frozenset({Method.CREDIT_CARD, Method.DEBIT_CARD, Method.UPI, Method.WALLET})
+"""What a payment terminal brings, and can take back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +41,32 @@ class PaymentRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class CashSettled:
-    """`amount_minor` stays in the till, `change_minor` goes back; together they are what was tendered."""
+class Settled:
+    """`amount_minor` is paid, `change_minor` goes back, `kept_minor` should and cannot; together they are what was tendered."""
 
     amount_minor: int
     tendered_minor: int
     change_minor: int
+    kept_minor: int
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentAsked:
-    """A request to take money. `amount_minor` None: all that is due; `tendered_minor` None: exactly the amount."""
+    """A request to take money. `amount_minor` None: all that is due; `tendered_minor` None: exactly the amount.
+
+    `reference`: the terminal's receipt, the account, the merchant; for everything but cash.
+    """
 
     payment: PaymentId
     ticket: TicketNumber
     method: Method
     amount_minor: int | None
     tendered_minor: int | None = None
+    reference: str = ""
 
 
-def settle_cash(due_minor: int, tendered_minor: int) -> CashSettled | PaymentRefusal:
-    """The change for cash that covers what is due.
+def settle_cash(due_minor: int, tendered_minor: int, gives_change: bool = True) -> Settled | PaymentRefusal:
+    """The change for cash that covers what is due; a till that cannot give any keeps it, on record.
 
     Refused with E-PAY-01 when nothing is due, E-PAY-03 when too little is tendered, E-USE-01 when the figure is beyond
     every till (a slip of the keyboard, which no record could hold).
@@ -64,7 +77,8 @@ def settle_cash(due_minor: int, tendered_minor: int) -> CashSettled | PaymentRef
         return PaymentRefusal("E-USE-01", f"more than {AMOUNT_MINOR_MAX} minor units tendered")
     if tendered_minor < due_minor:
         return PaymentRefusal("E-PAY-03", f"{tendered_minor} of {due_minor} minor units tendered")
-    return CashSettled(due_minor, tendered_minor, tendered_minor - due_minor)
+    over = tendered_minor - due_minor
+    return Settled(due_minor, tendered_minor, over if gives_change else 0, 0 if gives_change else over)
 
 
 def same_request(taken: PaymentTaken, asked: PaymentAsked) -> PaymentRefusal | None:
@@ -83,6 +97,7 @@ def same_request(taken: PaymentTaken, asked: PaymentAsked) -> PaymentRefusal | N
             ("method", taken.method != asked.method),
             ("amount", taken.amount_minor != amount_minor),
             ("cash tendered", asked.method is Method.CASH and taken.tendered_minor != tendered_minor),
+            ("reference", asked.method is not Method.CASH and taken.terminal_ref != asked.reference),
         )
         if differs
     ]

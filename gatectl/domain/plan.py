@@ -7,6 +7,7 @@ from datetime import tzinfo
 from gatectl.domain.chargers import Charger, ChargingPrices
 from gatectl.domain.ids import AreaId, LaneId, SiteId
 from gatectl.domain.lane import LanePlan
+from gatectl.domain.money_rules import MoneyRules
 from gatectl.domain.offers import Coupon, Merchant
 from gatectl.domain.opening import Hours
 from gatectl.domain.spot_rules import AreaRules
@@ -42,6 +43,7 @@ class SitePlan:
     coupons: tuple[Coupon, ...] = ()
     chargers: tuple[Charger, ...] = ()
     charging: ChargingPrices = field(default_factory=ChargingPrices)
+    money: MoneyRules = field(default_factory=MoneyRules)
 
     def lane(self, lane: LaneId) -> LanePlan:
         return next(plan for plan in self.lanes if plan.lane == lane)

@@ -6,16 +6,19 @@ Rule 3: the exit grace is judged on the whole adjusted price: what was due in al
 Rule 4: a price reads the books and nothing else: the same books and time, the same price.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from gatectl.domain import tariffs
+from gatectl.domain import rows, tariffs
 from gatectl.domain.bill import LOST, Bill
 from gatectl.domain.books import Books, Stay
 from gatectl.domain.context import Context
 from gatectl.domain.facts import Line
 from gatectl.domain.lane import Price
 from gatectl.domain.plan import SitePlan
+from gatectl.domain.records.payments_debts import DEBTS
+from gatectl.domain.records.payments_terminals import REVERSALS
 from gatectl.domain.tariffs import Charge
 
 TARIFFS_PARSED_MAX: Final = 256
@@ -50,13 +53,28 @@ def stay_price(context: Context, stay: Stay) -> Price:
         return Charge(bill.total_minor, bill.lines)
 
     whole = charged(context.now.wall_ms)
+    settled = _settled(context, stay)
     if stay.lost:  # a special price has no grace: it is one sum, however long the vehicle stays on
-        due = max(0, whole.total_minor - stay.paid_minor)
+        due = max(0, whole.total_minor - settled.paid_minor)
     else:
-        due = tariffs.due(tariff, whole, context.now.wall_ms, stay.paid_minor, stay.last_paid_ms, charged)
+        due = tariffs.due(tariff, whole, context.now.wall_ms, settled.paid_minor, settled.last_paid_ms, charged)
     return Price(
         stay.ticket, due, stay.paid_minor, whole.total_minor, context.plan.currency, tariff.tariff, whole.lines
     )
+
+
+def _settled(context: Context, stay: Stay) -> Stay:
+    """The stay with what is owed for it counted as paid, and what is being taken back counted as not."""
+    tables = context.books.tables
+    debts = tuple(tables.where(DEBTS, "ticket", stay.ticket))
+    taken_back = tuple(row for row in tables.where(REVERSALS, "ticket", stay.ticket) if row["counted"])
+    if not debts and not taken_back:
+        return stay
+    owed = sum(rows.whole(debt, "amount_minor") - rows.whole(debt, "paid_minor") for debt in debts)
+    back = sum(rows.whole(row, "amount_minor") for row in taken_back)
+    moments = [rows.whole(debt, "made_ms") for debt in debts]
+    moments += [stay.last_paid_ms] if stay.last_paid_ms is not None else []
+    return replace(stay, paid_minor=stay.paid_minor + owed - back, last_paid_ms=max(moments, default=None))
 
 
 def billed(context: Context, stay: Stay, tariff: tariffs.Tariff, until_ms: int) -> Bill:

@@ -29,6 +29,11 @@ def always(row: Row) -> bool:
     return bool(row)
 
 
+def never(row: Row) -> bool:
+    """For a table that no rule reads: its rows are in the databases alone."""
+    return not row
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """`key` columns come first. `live`: whether the core must still know a row; `indexes`: columns that `where` finds by."""

@@ -12,13 +12,15 @@ from gatectl.domain import entry_lane, events, exit_lane, replacing, signs
 from gatectl.domain import facts as f
 from gatectl.domain.answers import answer
 from gatectl.domain.books import Books, OpenVend, Payment
-from gatectl.domain.business import histories
+from gatectl.domain.business import fiscal, histories, payments
 from gatectl.domain.business import registry as business
+from gatectl.domain.business.cashier import asked_of, take
 from gatectl.domain.business.exceptions import declared_lost
 from gatectl.domain.business.feeding import received, removed
 from gatectl.domain.business.rule import TURN_MS, Context, Done, No, Reissue
 from gatectl.domain.effects import Effect, QueryPayment, Reply
-from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber, TimeQuality
+from gatectl.domain.fiscal_paper import HeldPaper
+from gatectl.domain.ids import Boot, LaneId, Moment, PaymentId, RequestId, TicketNumber
 from gatectl.domain.lane import (
     CodeWasRead,
     DeadlinePassed,
@@ -35,7 +37,7 @@ from gatectl.domain.lane import (
     Refusal,
     Step,
 )
-from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
+from gatectl.domain.payments import PaymentRefusal, same_request
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.pricing import stay_price
 from gatectl.domain.tariffs import Tariff, TariffRefused, from_body, to_body
@@ -72,6 +74,7 @@ class Site:
     _facts: list[f.Fact] = field(default_factory=list)
     _effects: list[Effect] = field(default_factory=list)
     _told: dict[str, str] = field(default_factory=dict)
+    _paper: HeldPaper = field(default_factory=HeldPaper)
 
     # -- the three doors -----------------------------------------------------------------------------------------
 
@@ -106,6 +109,7 @@ class Site:
                 pending=self._pending_at(plan.lane, now),
                 deadline_mono_ms=now.mono_ms + plan.timing.start_ms,
             )
+        self._effects.extend(business.reminded(self._context()))
         return self._batch()
 
     def handle(self, event: events.Event, now: Moment) -> Batch:
@@ -123,6 +127,7 @@ class Site:
         if self._turn_at_mono_ms is not None and self._turn_at_mono_ms <= now.mono_ms:
             self._turn_at_mono_ms = now.mono_ms + TURN_MS
             self._record(*business.turned(self._context()))
+            self._effects.extend(business.reminded(self._context()))
         return self._batch()
 
     def next_deadline_mono_ms(self) -> int | None:
@@ -141,6 +146,8 @@ class Site:
             self._facts.append(fact)
             if type(fact) in business.FOLLOWED:
                 self._record(*business.followers(self._context(), fact))
+            if type(fact) in business.PERFORMED:
+                self._effects.extend(business.performed(self._context(), fact))
 
     def _context(self) -> Context:
         assert self._now is not None, "a site is started before it decides"
@@ -151,10 +158,14 @@ class Site:
             self._effects += signs.announced(self._context(), self._told)
         if not self._facts and not self._effects:
             return NOTHING
-        batch = Batch(tuple(self._facts), tuple(self._effects))
+        batch = Batch(tuple(self._facts), tuple(self._effects) if self.plan.money.fiscal is None else self._signed())
         self._facts.clear()
         self._effects.clear()
         return batch
+
+    def _signed(self) -> tuple[Effect, ...]:
+        """The effects, with each receipt behind its fiscal entry: it is printed with its code, or when it has none."""
+        return self._paper.due(self._context(), self._facts, self._effects)
 
     def _step(self, lane_id: LaneId, happened: Input, now: Moment) -> Step:
         lane = self.lanes[lane_id]
@@ -316,13 +327,19 @@ class Site:
         self._step(lane, HandCommanded(hand, who, why, asked), now)
 
     def _cash_offered(self, event: events.CashOffered, now: Moment) -> None:
-        asked = PaymentAsked(event.payment, event.ticket, Method.CASH, event.amount_minor, event.tendered_minor)
+        asked = asked_of(event)
+        if isinstance(asked, PaymentRefusal):
+            self._effects.append(Reply(event.request, asked.code, asked.why))
+            return
         earlier = self.books.payments.get(event.payment)
         if earlier is not None and earlier.taken is not None:
             refusal = same_request(earlier.taken, asked)
             self._effects.append(answer(event.request, refusal, earlier.taken))
             return
-        taken = self._cash_taken(event, now)
+        if any(lane.ticket == event.ticket and lane.payment is not None for lane in self.lanes.values()):
+            self._effects.append(Reply(event.request, "E-PAY-04", f"{event.ticket} is being paid at a terminal now"))
+            return
+        taken = take(self._context(), asked, event.till, event.who)
         if isinstance(taken, PaymentRefusal):
             self._effects.append(Reply(event.request, taken.code, taken.why))
             return
@@ -335,45 +352,6 @@ class Site:
         for lane in list(self.lanes.values()):
             if lane.ticket == ticket:
                 self._step(lane.plan.lane, PaidElsewhere(ticket), now)
-
-    def _cash_taken(self, event: events.CashOffered, now: Moment) -> f.PaymentTaken | PaymentRefusal:
-        stay = self.books.stays.get(event.ticket)
-        if event.payment in self.books.payments:
-            return PaymentRefusal("E-PAY-02", "this key is used for a payment at a terminal")
-        if stay is None or stay.state is not TicketState.INSIDE:
-            return PaymentRefusal("E-PAY-04", f"{event.ticket} is not inside")
-        if any(lane.ticket == event.ticket and lane.payment is not None for lane in self.lanes.values()):
-            return PaymentRefusal("E-PAY-04", f"{event.ticket} is being paid at a terminal now")
-        if now.quality is TimeQuality.UNSET:
-            return PaymentRefusal("E-TIME-01", "the clock is not set: nothing can be priced")
-        if not stay.time_known:
-            return PaymentRefusal(
-                "E-TIME-01", f"{event.ticket} was issued by a clock that was not set; replace it as lost"
-            )
-        price = stay_price(self._context(), stay)
-        amount = price.due_minor if event.amount_minor is None else event.amount_minor
-        if amount > price.due_minor:
-            return PaymentRefusal("E-PAY-05", f"{amount} is more than the {price.due_minor} minor units that are due")
-        settled = settle_cash(amount, amount if event.tendered_minor is None else event.tendered_minor)
-        if isinstance(settled, PaymentRefusal):
-            return settled
-        return f.PaymentTaken(
-            payment=event.payment,
-            ticket=event.ticket,
-            method=Method.CASH,
-            amount_minor=settled.amount_minor,
-            currency=price.currency,
-            tendered_minor=settled.tendered_minor,
-            change_minor=settled.change_minor,
-            due_minor=price.due_minor,
-            tariff=price.tariff,
-            lines=price.lines,
-            till=event.till,
-            by=event.who,
-            series=event.till,
-            receipt=self.books.receipts.get(event.till, 0) + 1,
-            paid_ms=now.wall_ms,
-        )
 
     def _station_asked(self, event: events.StationAsked, now: Moment) -> None:
         view = LaneView(self.plan, self.books, self.boot, now, self._any_exit())
@@ -460,6 +438,12 @@ class Site:
     def _history_stands(self, event: events.HistoryStands, now: Moment) -> None:
         self._record(*histories.noted(self.books.tables, event.generation, event.reason, event.gone, now.wall_ms))
 
+    def _payment_reversed(self, event: events.PaymentReversed, now: Moment) -> None:
+        self._record(*payments.reversed_(self._context(), event))
+
+    def _entry_signed(self, event: events.EntrySigned, now: Moment) -> None:
+        self._record(*fiscal.signed(self._context(), event))
+
     def _wall_clock_moved(self, event: events.WallClockMoved, now: Moment) -> None:
         self._record(f.ClockStepped(event.by_ms, now.quality))
 
@@ -495,6 +479,8 @@ _HANDLERS: Final[Mapping[type, Callable[[Site, Any, Moment], None]]] = {
     events.CountCorrected: Site._count_corrected,
     events.Asked: Site._asked,
     events.HistoryStands: Site._history_stands,
+    events.PaymentReversed: Site._payment_reversed,
+    events.EntrySigned: Site._entry_signed,
     events.WallClockMoved: Site._wall_clock_moved,
     events.StopAsked: Site._stop,
 }

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gatectl.domain import tariffs, tickets
-from gatectl.domain.books import Books, Stay
-from gatectl.domain.business import coupons
+from gatectl.domain.books import Books, Payment, Stay
+from gatectl.domain.business import coupons, payments
 from gatectl.domain.business import registry as business
 from gatectl.domain.business.reservations import kept_spots
 from gatectl.domain.business.rule import Context, No
@@ -14,9 +14,13 @@ from gatectl.domain.facts import TicketLearned
 from gatectl.domain.ids import AreaId, Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.lane import Entitled, LanePlan, PlaceBeyond, Price, Quote, Reduced, Refusal, TicketOffer
 from gatectl.domain.lane_codes import NO_SUCH_PIN, is_pin
+from gatectl.domain.money_rules import LET_OUT
 from gatectl.domain.opening import Parker
+from gatectl.domain.payments import BY_TERMINAL
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.pricing import stay_price, tariff_at
+from gatectl.domain.records.payments_debts import DebtMade
+from gatectl.domain.records.payments_terminals import REVERSALS
 from gatectl.domain.tariff_demand import Fixed
 from gatectl.domain.tickets import TicketState
 
@@ -240,6 +244,33 @@ class LaneView:
 
     def next_receipt(self) -> tuple[str, int]:
         return str(self.plan.lane), self.books.receipts.get(self.plan.lane, 0) + 1
+
+    def offline_left_minor(self) -> int:
+        return payments.offline_left_minor(self.context)
+
+    def owed(self, price: Price, why: str) -> DebtMade | None:
+        context = self.context
+        if self.site.money.uncollectable != LET_OUT or payments.too_many_debts(context):
+            return None
+        return payments.debt_made(context, price.ticket, price.due_minor, "", "policy", why, self.plan.lane)
+
+    def taken_here(self, ticket: TicketNumber) -> tuple[PaymentId, int] | None:
+        found = [
+            payment
+            for payment in self.books.payments.values()
+            if payment.ticket == ticket and payment.state == "COMPLETED" and self._mine(payment)
+        ]
+        if not found:
+            return None
+        last = max(found, key=lambda payment: payment.taken.receipt if payment.taken else 0)
+        return last.payment, last.amount_minor - last.refunded_minor
+
+    def _mine(self, payment: Payment) -> bool:
+        """Whether this lane's terminal took it, and nobody takes it back already."""
+        taken, under_way = payment.taken, self.books.tables.get(REVERSALS, payment.payment)
+        return (
+            taken is not None and taken.till == self.plan.lane and payment.method in BY_TERMINAL and under_way is None
+        )
 
 
 def next_vend(books: Books, boot: Boot, plan: LanePlan) -> VendId:

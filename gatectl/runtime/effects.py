@@ -5,7 +5,7 @@ a device's own answer, so that a lane always hears.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final, Literal
 
@@ -33,6 +33,8 @@ class Effects:
     """Device to the bus it is on."""
     answer: Callable[[api.Signal], None]
     replied: Callable[[effects.Reply], None]
+    sign: Callable[[effects.SignEntry], None]
+    """Where entries of the fiscal journal go to be signed."""
     way_is_clear: Callable[[LaneId], bool]
     """Whether the core still knows the way under the arm to be clear: between a decision and its commit a vehicle may come."""
     chargers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Effects:
 
     def send(self, lane: LaneId, role: str, order: api.Order) -> None:
         """Give an order to the device that plays `role` in the lane."""
-        wired = self.wires[lane].roles.get(role)
+        wired = self.wires[lane].roles.get(role) if lane in self.wires else None
         if wired is None or wired[0] not in self.buses:
             self.answer(api.Outcome("", order.order, api.Result.REFUSED, f"{lane} has no {role}"))
             return
@@ -90,11 +92,18 @@ class Effects:
         name = OrderName(effect.lane, "charge", effect.payment)
         deadline_ms = self.clock.real_deadline_ms(effect.deadline_mono_ms)
         order = api.Charge(str(name), effect.payment, effect.amount_minor, effect.currency, effect.ticket, deadline_ms)
-        self.send(effect.lane, "terminal", order)
+        self.send(effect.lane, "terminal", replace(order, offline_max_minor=effect.offline_max_minor))
 
     def _cancel(self, effect: effects.CancelPayment) -> None:
         name = OrderName(effect.lane, "cancel", effect.payment)
         self.send(effect.lane, "terminal", api.CancelCharge(str(name), effect.payment, self._short()))
+
+    def _reverse(self, effect: effects.ReversePayment) -> None:
+        name = OrderName(effect.lane, "reverse", effect.payment)
+        self.send(effect.lane, "terminal", api.ReverseCharge(str(name), effect.payment, self._short()))
+
+    def _sign(self, effect: effects.SignEntry) -> None:
+        self.sign(effect)
 
     def _query(self, effect: effects.QueryPayment) -> None:
         name = OrderName(effect.lane, "query", effect.payment)
@@ -136,5 +145,7 @@ _PERFORM: Final[Mapping[type, Callable[[Effects, Any], None]]] = {
     effects.QueryPayment: Effects._query,
     effects.SteerCharger: Effects._steer,
     effects.Announce: Effects._announce,
+    effects.ReversePayment: Effects._reverse,
+    effects.SignEntry: Effects._sign,
     effects.Reply: Effects._reply,
 }

@@ -43,7 +43,9 @@ def ticket_document(effect: PrintTicket, site_name: str, timezone: tzinfo) -> tu
 
 
 def receipt_document(effect: PrintReceipt, site_name: str, timezone: tzinfo) -> tuple[Element, ...]:
-    """A receipt: its number, the ticket, the price line by line, what was paid and how.
+    """A receipt: its number, the ticket, the price line by line, what was paid and how, and what the fiscal law wants.
+
+    Of a refund, whose amount has a minus, it says so.
 
     Raises `gatectl.domain.money.UnknownCurrency`; a site is not configured with one.
     """
@@ -51,16 +53,21 @@ def receipt_document(effect: PrintReceipt, site_name: str, timezone: tzinfo) -> 
         Columns(_cut(line.text, LINE_CHARS_MAX), decimal_text(line.amount_minor, effect.currency))
         for line in _few(effect.lines)
     ]
+    back = effect.paid_minor < 0
+    code = (_BLANK, Qr(effect.code)) if effect.code else ()
+    notes = tuple(Text(_cut(note, LINE_CHARS_MAX), align="centre") for note in effect.notes)
     return (
-        *_head(site_name, "RECEIPT"),
+        *_head(site_name, "REFUND" if back else "RECEIPT"),
         Columns("Receipt", f"{effect.series}-{effect.receipt}"),
         Columns("Ticket", effect.ticket),
-        Columns("Paid", local_time(effect.paid_ms, timezone)),
+        Columns("Refunded" if back else "Paid", local_time(effect.paid_ms, timezone)),
         Rule(),
         *lines,
         Rule(),
-        Columns("TOTAL PAID", shown(effect.paid_minor, effect.currency), bold=True),
+        Columns("REFUNDED" if back else "TOTAL PAID", shown(abs(effect.paid_minor), effect.currency), bold=True),
         Columns("By", effect.method.replace("_", " ").lower()),
+        *code,
+        *notes,
         _BLANK,
         Text("Thank you.", align="centre"),
     )

@@ -142,6 +142,7 @@ class Wiring:
             signal.masked,
             signal.terminal_ref,
             signal.why,
+            signal.offline,
         )
         for lane_id in self._whole(signal.device, "terminal"):
             yield self._lane(lane_id, answered)
@@ -186,10 +187,23 @@ class Wiring:
             else:
                 maybe = result is api.Result.UNKNOWN
                 yield self._lane(name.lane, lane.PrintFailed(job, signal.detail, maybe))
+        elif name.verb == "reverse":
+            yield from self._reversed(PaymentId(name.about), signal)
         elif name.verb in ("charge", "query") and result is not api.Result.CONFIRMED:
             outcome = "cancelled" if name.verb == "charge" and result is api.Result.REFUSED else "unknown"
             failed = lane.TerminalAnswered(PaymentId(name.about), outcome, why=signal.detail)
             yield self._lane(name.lane, failed)
+
+    def _reversed(self, payment: PaymentId, signal: api.Outcome) -> Iterator[events.Event]:
+        """A terminal that cannot now, or was not reached, is asked again; one that will not is a refusal."""
+        if signal.result is api.Result.CONFIRMED:
+            yield events.PaymentReversed(payment, "reversed")
+        elif signal.result is api.Result.REFUSED and signal.detail.endswith(_NEVER_REVERSED):
+            yield events.PaymentReversed(payment, "refused", signal.detail)
+
+
+_NEVER_REVERSED: Final = ("too-late", "never-seen", "malformed", "has no terminal", "cannot ReverseCharge")
+"""How a terminal's "no" ends that will stay one."""
 
 
 def _arm_of(limits: Mapping[str, api.Input]) -> lane.Arm:

@@ -89,13 +89,23 @@ class Lying:
             return None
 
 
+class _Damaged(sqlite3.Connection):
+    """For a file whose own description may be damaged: SQLite quotes a name in its message that is no text any more."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError("a name in the file is damaged") from error
+
+
 def open_to_check(path: Path, vfs: str | None = None) -> sqlite3.Connection:
     """Read-only, beside a daemon or without one. Text that is no text any more reads with replacement characters.
 
     `vfs` is SQLite's name for the layer below it, if that is not the system.
     """
     where = f"file:{quote(str(path))}?mode=ro{f'&vfs={vfs}' if vfs else ''}"
-    db = sqlite3.connect(where, uri=True, timeout=BUSY_MS_MAX / 1000, isolation_level=None)
+    db = sqlite3.connect(where, uri=True, timeout=BUSY_MS_MAX / 1000, isolation_level=None, factory=_Damaged)
     db.execute("PRAGMA query_only=ON")
     db.execute("PRAGMA wal_autocheckpoint=0")
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -7,7 +7,16 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from gatectl.domain import facts as f
-from gatectl.domain.books import CLOSED_KEPT_MAX, PAYMENTS_KEPT_MAX, Books, Count, OpenVend, Payment, Stay
+from gatectl.domain.books import (
+    CLOSED_KEPT_MAX,
+    PAYMENTS_KEPT_MAX,
+    REFUNDS_KEPT_MAX,
+    Books,
+    Count,
+    OpenVend,
+    Payment,
+    Stay,
+)
 from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.records import registry
@@ -18,7 +27,7 @@ from gatectl.store import rows
 
 PAYMENT_COLUMNS: Final = (
     "payment, ticket, method, amount_minor, currency, tendered_minor, change_minor, due_minor, tariff, lines, till,"
-    ' paid_by AS "by", series, receipt, paid_ms, auth_code, masked, terminal_ref'
+    ' paid_by AS "by", series, receipt, paid_ms, auth_code, masked, terminal_ref, kept_minor, offline'
 )
 _OPEN: Final = "('issued','inside','spent')"
 _OPEN_TICKETS: Final = f"SELECT ticket FROM tickets WHERE state IN {_OPEN}"  # noqa: S608  # a constant
@@ -30,6 +39,7 @@ def taken_of(row: Mapping[str, Any]) -> f.PaymentTaken:
     return f.PaymentTaken(
         **{
             **{name: row[name] for name in row if name != "lines"},
+            "offline": bool(row["offline"]),
             "lines": tuple(f.Line(text, amount) for text, amount in lines),
         }
     )
@@ -110,17 +120,27 @@ def _load_tickets(connection: Connection, books: Books) -> None:
 def _load_money(connection: Connection, books: Books) -> None:
     recent = _rows(
         connection,
-        f"SELECT {PAYMENT_COLUMNS}, state FROM payments WHERE state = 'PENDING'"  # noqa: S608  # a constant
+        f"SELECT {PAYMENT_COLUMNS}, state, refunded_minor FROM payments WHERE state = 'PENDING'"  # noqa: S608  # a constant
         f" OR ticket IN ({_OPEN_TICKETS}) OR payment IN (SELECT payment FROM payments"
         " WHERE state IN ('COMPLETED', 'REFUNDED') ORDER BY paid_ms DESC LIMIT ?) ORDER BY paid_ms",
         PAYMENTS_KEPT_MAX,
     )
     for row in recent:
         columns = dict(row._mapping)  # SQLAlchemy's public name for it
-        state = columns.pop("state")
+        state, refunded = columns.pop("state"), columns.pop("refunded_minor")
         payment, ticket = PaymentId(columns["payment"]), TicketNumber(columns["ticket"])
         taken = taken_of(columns) if columns["paid_ms"] is not None else None
-        books.payments[payment] = Payment(payment, ticket, columns["method"], columns["amount_minor"], state, taken)
+        books.payments[payment] = Payment(
+            payment, ticket, columns["method"], columns["amount_minor"], state, taken, refunded
+        )
+    for row in _rows(
+        connection,
+        "SELECT * FROM (SELECT payment, refund, ticket, amount_minor, currency, refunded_by, reason, series, receipt, method,"
+        " till, refunded_ms, terminal_ref FROM refunds ORDER BY refunded_ms DESC, refund DESC LIMIT ?)"
+        " ORDER BY refunded_ms, refund",
+        REFUNDS_KEPT_MAX,
+    ):
+        books.refunds[PaymentId(row.refund)] = f.PaymentRefunded(*row)
     books.receipts = dict(_rows(connection, "SELECT series, max(receipt) FROM receipts GROUP BY series"))
     for tariff, effective, body, source in _rows(
         connection, "SELECT tariff, effective_from_ms, body, source FROM tariffs"

@@ -49,7 +49,9 @@ _COUNT_OF_TICKET: Final = (
 def statements(fact: f.Fact, wall_ms: int) -> Iterator[Statement]:
     """What a fact changes in the mirror. `wall_ms` is when it was recorded."""
     made = _PROJECT.get(type(fact))
-    yield from made(fact, wall_ms) if made is not None else map(rows.statement, registry.changes(fact))
+    if made is not None:
+        yield from made(fact, wall_ms)
+    yield from map(rows.statement, registry.changes(fact))
 
 
 def project(connection: Connection, fact: f.Fact, wall_ms: int) -> None:
@@ -287,8 +289,8 @@ def _payment_taken(fact: f.PaymentTaken, wall_ms: int) -> Iterator[Statement]:
     yield "DELETE FROM payments WHERE payment = ? AND state = 'PENDING'", (fact.payment,)
     yield (
         "INSERT INTO payments (payment, ticket, state, method, amount_minor, currency, tendered_minor, change_minor,"
-        " due_minor, tariff, lines, till, paid_by, series, receipt, paid_ms, auth_code, masked, terminal_ref)"
-        " VALUES (?, ?, 'COMPLETED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " due_minor, tariff, lines, till, paid_by, series, receipt, paid_ms, auth_code, masked, terminal_ref, kept_minor,"
+        " offline) VALUES (?, ?, 'COMPLETED', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             fact.payment,
             fact.ticket,
@@ -308,6 +310,8 @@ def _payment_taken(fact: f.PaymentTaken, wall_ms: int) -> Iterator[Statement]:
             fact.auth_code,
             fact.masked,
             fact.terminal_ref,
+            fact.kept_minor,
+            int(fact.offline),
         ),
     )
     yield (
@@ -328,7 +332,11 @@ def _payment_failed(fact: f.PaymentFailed, wall_ms: int) -> Iterator[Statement]:
 
 
 def _payment_refunded(fact: f.PaymentRefunded, wall_ms: int) -> Iterator[Statement]:
-    yield "UPDATE payments SET state = 'REFUNDED' WHERE payment = ?", (fact.payment,)
+    yield (
+        "UPDATE payments SET refunded_minor = refunded_minor + ?, state = CASE WHEN refunded_minor + ? = amount_minor"
+        " THEN 'REFUNDED' ELSE state END WHERE payment = ?",
+        (fact.amount_minor, fact.amount_minor, fact.payment),
+    )
     yield (
         "INSERT INTO receipts (series, receipt, payment) VALUES (?, ?, ?)",
         (fact.series, fact.receipt, fact.refund),

@@ -33,7 +33,8 @@ _TICKET: Final = (
 )
 _PAYMENT: Final = (
     "payment, ticket, state, method, amount_minor, currency, tendered_minor, change_minor, due_minor, tariff, lines,"
-    " till, paid_by AS by, series, receipt, paid_ms, auth_code, masked, terminal_ref, outcome"
+    " till, paid_by AS by, series, receipt, paid_ms, auth_code, masked, terminal_ref, outcome,"
+    " refunded_minor, kept_minor, offline"
 )
 _CHAIN: Final = (
     "SELECT seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body, head FROM journal"
@@ -277,7 +278,7 @@ class Mirror:
         rows = self._db.execute("SELECT ticket, state, paid_minor FROM tickets")
         tickets = [(ticket, state, paid_minor) for ticket, state, paid_minor in rows]
         money = self._rows(
-            "SELECT count(*) AS payments, coalesce(sum(amount_minor), 0) AS paid_minor FROM payments"
+            "SELECT count(*) AS payments, coalesce(sum(amount_minor - refunded_minor), 0) AS paid_minor FROM payments"
             " WHERE state = 'COMPLETED'"
         )[0]
         return {

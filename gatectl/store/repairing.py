@@ -252,15 +252,27 @@ def salvage(path: Path, now_ms: int, files: Files = SYSTEM) -> Path:
 
 
 def _mend_schema(copy: Path, fresh: Connection, files: Files) -> None:
-    """The database's description of itself is known: where it cannot be read, ours is put in its place."""
-    known = fresh.exec_driver_sql("SELECT sql, type, name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    """The database's description of itself is known: where it cannot be read, ours is put in its place.
+
+    Migrations make it in one order, so what has lost its very name is known by its place.
+    """
+    known = fresh.exec_driver_sql(
+        "SELECT sql, type, name, tbl_name, rowid FROM sqlite_master WHERE sql IS NOT NULL"
+    ).fetchall()
     where = f"file:{quote(str(copy))}{f'?vfs={files.vfs}' if files.vfs else ''}"
     with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(where, uri=True)) as raw:
         raw.execute("PRAGMA writable_schema=ON")
+        raw.text_factory = bytes
         with raw:
             raw.executemany(
-                "UPDATE sqlite_master SET sql = ? WHERE type = ? AND name = ?", [tuple(row) for row in known]
+                "UPDATE sqlite_master SET sql = ? WHERE type = ? AND name = ?", [tuple(row)[:3] for row in known]
             )
+            named = {(row.type.encode(), row.name.encode()) for row in known}
+            nameless = [
+                row for row, *it in raw.execute("SELECT rowid, type, name FROM sqlite_master") if tuple(it) not in named
+            ]
+            ours = [tuple(row) for row in known if row.rowid in nameless]
+            raw.executemany("UPDATE sqlite_master SET sql = ?, type = ?, name = ?, tbl_name = ? WHERE rowid = ?", ours)
 
 
 def _copy_tables(old: sqlite3.Connection, fresh: Connection) -> None:

@@ -138,6 +138,7 @@ class CabledWorld(World):
             buses=net.buses,
             answer=heard,
             replied=self.desk.replied,
+            sign=self.signer.ask,
             way_is_clear=self._way_is_clear,
         )
 
@@ -151,7 +152,7 @@ class CabledWorld(World):
         return known.closing.clear and (known.reset.clear or known.plan.layout is not Layout.THREE_LOOP)
 
     def _perform(self, effect: fx.Effect) -> None:
-        if not isinstance(effect, fx.Reply | fx.SteerCharger | fx.Announce):
+        if not isinstance(effect, fx.Reply | fx.SteerCharger | fx.SignEntry | fx.Announce):
             lane = self.devices[effect.lane]
             assert isinstance(lane, CabledLane)
             lane.spoil(effect)

@@ -34,6 +34,7 @@ from gatectl.world.motorists import Motorists
 from gatectl.world.office import Office
 from gatectl.world.plans import site_plan
 from gatectl.world.road import ROADS_MS, Road
+from gatectl.world.signer import Signer
 from gatectl.world.store_disk import StoreDisk
 from gatectl.world.terminal import Terminal
 from gatectl.world.uplink import Uplink
@@ -171,8 +172,11 @@ class World:
         self.signs: dict[str, str] = {}
         """What signs show: the newest text under each name."""
         self.terminals = {
-            lane: Terminal(devices) for lane, devices in self.devices.items() if devices.plan.has_terminal
+            lane: Terminal(devices, self._rng(f"offline {lane}"))
+            for lane, devices in self.devices.items()
+            if devices.plan.has_terminal
         }
+        self.signer = Signer(kernel, self._rng("signer"), self.daemon.post, lambda: self.daemon.life)
         self.desk = Desk(kernel, self._rng("desk"), self.daemon.post)
         self.motorists = Motorists(
             kernel,
@@ -235,7 +239,9 @@ class World:
     def _perform(self, effect: fx.Effect) -> None:
         if isinstance(effect, fx.Reply):
             self.desk.replied(effect)
-        elif isinstance(effect, fx.Authorise | fx.CancelPayment | fx.QueryPayment):
+        elif isinstance(effect, fx.SignEntry):
+            self.signer.ask(effect)
+        elif isinstance(effect, fx.Authorise | fx.CancelPayment | fx.QueryPayment | fx.ReversePayment):
             terminal = self.terminals[effect.lane]
             _MONEY[type(effect)](terminal, effect)
         elif isinstance(effect, fx.Announce):
@@ -365,6 +371,7 @@ _MONEY: Final[dict[type, Callable[[Terminal, Any], None]]] = {
     fx.Authorise: Terminal.authorise,
     fx.CancelPayment: Terminal.cancel,
     fx.QueryPayment: Terminal.query,
+    fx.ReversePayment: Terminal.reverse,
 }
 
 

@@ -108,9 +108,14 @@ def test_money_follows_payment_refund_and_failure(site, engine) -> None:
     told(site, f.PaymentRefunded(PaymentId("c1"), PaymentId("r1"), T1, 150, "EUR", "mia", "overpaid", "till-1", 2))
 
     assert 300 == ticket(engine, 1)["paid_minor"]
-    assert [("c1", "REFUNDED", 450, 150), ("c2", "FAILED", 450, 0)] == [
+    assert [("c1", "COMPLETED", 450, 150), ("c2", "FAILED", 450, 0)] == [
         (row["payment"], row["state"], row["amount_minor"], row["refunded_minor"]) for row in rows(engine, "payments")
     ]
+    told(site, f.PaymentRefunded(PaymentId("c1"), PaymentId("r2"), T1, 300, "EUR", "mia", "overpaid", "till-1", 3))
+    assert [("c1", "REFUNDED", 450), ("c2", "FAILED", 0)] == [
+        (row["payment"], row["state"], row["refunded_minor"]) for row in rows(engine, "payments")
+    ]
+    assert ["r1", "r2"] == [row["refund"] for row in rows(engine, "refunds")]
 
 
 def test_alarms_open_and_close_with_the_facts(site, engine) -> None:

@@ -44,6 +44,7 @@ from gatectl.domain.lane import (
     Timing,
     Trust,
 )
+from gatectl.domain.records.payments_debts import DebtMade
 
 STEP = {LaneKind.ENTRY: entry_lane.step, LaneKind.EXIT: exit_lane.step, LaneKind.PASSAGE: exit_lane.step}
 TICKET_TURNS: dict[type[f.Fact], tuple[str, str]] = {
@@ -82,6 +83,9 @@ class FakeSite:
     receipt: int = 0
     counter: int = 0
     count: int = 0
+    offline_minor: int = 0
+    lets_out: bool = False
+    taken: dict[TicketNumber, tuple[PaymentId, int]] = field(default_factory=dict)
 
     # -- the view --
 
@@ -133,6 +137,18 @@ class FakeSite:
 
     def next_receipt(self) -> tuple[str, int]:
         return str(self.plan.lane), self.receipt + 1
+
+    def offline_left_minor(self) -> int:
+        return self.offline_minor
+
+    def owed(self, price: Price, why: str) -> DebtMade | None:
+        if not self.lets_out:
+            return None
+        self.paid.add(price.ticket)
+        return DebtMade("D1", price.ticket, price.due_minor, "EUR", "", "policy", why, self.now.wall_ms)
+
+    def taken_here(self, ticket: TicketNumber) -> tuple[PaymentId, int] | None:
+        return self.taken.get(ticket)
 
     # -- the books --
 

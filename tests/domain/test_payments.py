@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gatectl.domain.facts import Line, PaymentTaken
 from gatectl.domain.ids import PaymentId, TicketNumber
 from gatectl.domain.money import AMOUNT_MINOR_MAX
-from gatectl.domain.payments import CashSettled, Method, PaymentAsked, PaymentRefusal, same_request, settle_cash
+from gatectl.domain.payments import Method, PaymentAsked, PaymentRefusal, Settled, same_request, settle_cash
 
 TAKEN = PaymentTaken(
     payment=PaymentId("till-1-77"),
@@ -33,8 +33,8 @@ ASKED = PaymentAsked(TAKEN.payment, TAKEN.ticket, Method.CASH, 350, 1000)
 
 def test_change_goes_back() -> None:
     """Ten euros for three fifty; and the exact amount."""
-    assert CashSettled(350, 1000, 650) == settle_cash(350, 1000)
-    assert CashSettled(350, 350, 0) == settle_cash(350, 350)
+    assert Settled(350, 1000, 650, 0) == settle_cash(350, 1000)
+    assert Settled(350, 350, 0, 0) == settle_cash(350, 350)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_no_money_is_made_or_lost(due_minor: int, tendered_minor: int) -> None:
     """Whatever is tendered: the till keeps what was due, the rest goes back, neither is negative."""
     settled = settle_cash(due_minor, tendered_minor)
 
-    if isinstance(settled, CashSettled):
+    if isinstance(settled, Settled):
         assert due_minor == settled.amount_minor > 0
         assert tendered_minor == settled.amount_minor + settled.change_minor
         assert settled.change_minor >= 0

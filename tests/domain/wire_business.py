@@ -10,14 +10,17 @@ import wire_validations
 
 from gatectl.domain import codec
 from gatectl.domain.facts import Fact
-from gatectl.domain.ids import AreaId, LaneId, TicketNumber
+from gatectl.domain.ids import AreaId, LaneId, PaymentId, TicketNumber
 from gatectl.domain.records import charging
 from gatectl.domain.records import passes as p
 from gatectl.domain.records import reservations as r
 from gatectl.domain.records.exceptions import ExceptionNoted, PriceEnded, PriceSet, StaleClosed
 from gatectl.domain.records.histories import GenerationBegun, HistoryGone
+from gatectl.domain.records.payments_debts import DebtForgiven, DebtMade, DebtPaid, OverpaymentReturned
+from gatectl.domain.records.payments_fiscal import FiscalEntered, FiscalSeriesOpened, FiscalSigned
+from gatectl.domain.records.payments_terminals import OfflineApproved, ReversalEnded, ReversalStarted
 from gatectl.domain.records.repairs import JournalRepaired
-from gatectl.domain.records.shifts import ShiftClosed, ShiftCounted, ShiftOpened
+from gatectl.domain.records.shifts import ShiftClosed, ShiftCounted, ShiftEntry, ShiftOpened
 from gatectl.domain.records.spots import (
     AreaRecounted,
     CountDoubted,
@@ -30,6 +33,7 @@ from gatectl.domain.records.states import AreaFilled, AreaReopened, HoursTurned,
 
 FOLDER = Path(__file__).parent / "golden" / "business"
 AT = 1_795_000_000_000
+T = TicketNumber("000123-K7QF")
 
 EXAMPLES: dict[str, tuple[Fact, ...]] = {
     "shifts": (
@@ -37,6 +41,28 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         ShiftCounted("till-1-K7QF-1", -300),
         ShiftClosed("till-1-K7QF-1", "mia", 15_250, 15_300, AT, "a coin under the drawer"),
         ShiftClosed("till-1-K7QF-1", "mia", 15_300, 15_300, AT),
+        ShiftEntry("till-1-K7QF-1", "key-9", "payment", "WALLET", 300, AT),
+    ),
+    "payments-refunds": (),
+    "payments-debts": (
+        DebtMade("IOU-000123-K7QF-K7QF60", T, 450, "EUR", "M. Muster", "mia", "card reader broken", AT),
+        DebtMade("IOU-000123-K7QF-K7QF61", T, 450, "EUR", "", "policy", "the terminal cannot be reached", AT, "OUT-1"),
+        DebtPaid("IOU-000123-K7QF-K7QF60", PaymentId("key-9"), 450, 0, AT),
+        DebtForgiven("IOU-000123-K7QF-K7QF61", 450, "mia", "too old", AT),
+        OverpaymentReturned(PaymentId("key-9"), 250, "till-1", "mia", "the machine had no coins", AT),
+    ),
+    "payments-terminals": (
+        OfflineApproved(PaymentId("key-9"), 250, "2026-11-22", 1250),
+        ReversalStarted(PaymentId("key-9"), T, LaneId("OUT-1"), 250, "EUR", "mia", "wrong ticket", True, AT),
+        ReversalEnded(PaymentId("key-9"), "reversed", ""),
+        ReversalEnded(PaymentId("key-9"), "refused", "batch closed"),
+    ),
+    "payments-fiscal": (
+        FiscalSeriesOpened("OUT-1", "rksv", "GARAGE-OUT-1", AT),
+        FiscalEntered("OUT-1", 2, "sale", 250, "EUR", 250, "OUT-1", 1, AT),
+        FiscalEntered("OUT-1", 3, "refund", -250, "EUR", 0, "OUT-1", 2, AT),
+        FiscalSigned("OUT-1", 2, "eyJhbGciOiJFUzI1NiJ9.X1IxLUFUMV8.AAAA", "", AT),
+        FiscalSigned("OUT-1", 3, "eyJhbGciOiJFUzI1NiJ9.X1IxLUFUMV8.U2lj", "the unit does not answer", AT),
     ),
     "charging": (
         charging.ChargerAdded("EV-1"),

@@ -72,4 +72,13 @@ EXAMPLES: tuple[f.Fact, ...] = (
     f.TicketWrittenOff(T, "mia", "towed"),
     f.TicketLostDeclared(T, U, "mia", "washed", None, SpotId("A-001"), "COMPACT", "damaged"),
     f.TicketWrittenOff(T, "mia", "left while the arms were up", counted=False),
+    # The same as above since payments tell of money kept and of offline approvals, and refunds of their till.
+    f.PaymentTaken(KEY, T, "CASH", 250, "EUR", 500, 250, 250, "day-2026", LINES, "till-1", "mia", "till-1", 9, AT),
+    f.PaymentTaken(
+        KEY, T, "CREDIT_CARD", 0, "EUR", 0, 0, 0, "t", (), "OUT-1", "", "OUT-1", 1, AT, "A1B2", "**** 4242", "ref-9"
+    ),
+    f.PaymentTaken(KEY, T, "CASH", 250, "EUR", 500, 0, 250, "t", LINES, "PS-1", "PS-1", "PS-1", 3, AT, kept_minor=250),
+    f.PaymentTaken(KEY, T, "WALLET", 250, "EUR", 250, 0, 250, "t", (), "OUT-1", "", "OUT-1", 2, AT, offline=True),
+    f.PaymentRefunded(KEY, PaymentId("back-1"), T, 250, "EUR", "mia", "machine ate it", "till-1", 10),
+    f.PaymentRefunded(KEY, PaymentId("b-2"), T, 50, "EUR", "mia", "slow", "till-1", 11, "CASH", "till-1", AT, "R1"),
 )

@@ -55,13 +55,22 @@ class Stage:
     bus: FakeBus = field(default_factory=FakeBus)
     answered: list[api.Signal] = field(default_factory=list)
     replied: list[e.Reply] = field(default_factory=list)
+    signed: list[e.SignEntry] = field(default_factory=list)
     clear: bool = True
 
     def perform(self, *effects: e.Effect) -> None:
         buses = dict.fromkeys(("io", "prn", "trm", "sign", "kiosk"), self.bus)
         clock = StandingClock(SPEED, Origin(0, 0))
         doer = Effects(
-            "Story", UTC, clock, WIRES, buses, self.answered.append, self.replied.append, lambda _: self.clear
+            "Story",
+            UTC,
+            clock,
+            WIRES,
+            buses,
+            self.answered.append,
+            self.replied.append,
+            self.signed.append,
+            lambda _: self.clear,
         )
         for effect in effects:
             doer.perform(effect)

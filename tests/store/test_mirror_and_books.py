@@ -328,13 +328,17 @@ def test_the_mirror_the_books_and_the_journal_say_the_same(tmp_path: Path, seed:
 
 
 def test_what_no_walk_reaches_is_projected_as_it_is_folded(tmp_path: Path) -> None:
-    """A refund, and a committed entry that drove back out."""
+    """A payment that goes back in two parts, the first out of a drawer, and a committed entry that drove back out."""
     life = Life(tmp_path / "gatectl.db", 1)
     story = life.story
     first, second = story.enter().ticket, story.later(3_600_000).enter().ticket
     story.tell(events.CashOffered(RequestId("r"), PaymentId("k"), first, None, 5000, "till-1", "mia"))
     refund = f.PaymentRefunded(PaymentId("k"), PaymentId("k-back"), first, 300, "EUR", "mia", "complained", "till-1", 2)
-    for fact in (refund, f.EntryReversed(second, IN)):
+    taken = life.books.payments[PaymentId("k")].amount_minor
+    rest = replace(
+        refund, refund=PaymentId("k-rest"), amount_minor=taken - 100, receipt=3, till="till-1", refunded_ms=9
+    )
+    for fact in (replace(refund, amount_minor=100), rest, f.EntryReversed(second, IN)):
         life.books.fold(fact)
         story.facts.append(fact)
     life.write()

@@ -358,6 +358,114 @@ CREATE TABLE histories_gone (
     noted_ms BIGINT NOT NULL,
     CONSTRAINT pk_histories_gone PRIMARY KEY (site_id, generation)
 );
+CREATE TABLE shift_entries (
+    site_id TEXT NOT NULL,
+    shift TEXT NOT NULL,
+    key TEXT NOT NULL,
+    what TEXT NOT NULL,
+    method TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    entered_ms BIGINT NOT NULL,
+    CONSTRAINT pk_shift_entries PRIMARY KEY (site_id, shift, key)
+);
+CREATE TABLE refunds (
+    site_id TEXT NOT NULL,
+    refund TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    method TEXT NOT NULL,
+    till TEXT NOT NULL,
+    refunded_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    series TEXT NOT NULL,
+    receipt BIGINT NOT NULL,
+    refunded_ms BIGINT NOT NULL,
+    terminal_ref TEXT NOT NULL,
+    CONSTRAINT pk_refunds PRIMARY KEY (site_id, refund)
+);
+CREATE TABLE debts (
+    site_id TEXT NOT NULL,
+    debt TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    debtor TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    made_ms BIGINT NOT NULL,
+    lane TEXT NOT NULL,
+    paid_minor BIGINT NOT NULL,
+    forgiven_minor BIGINT NOT NULL,
+    closed_by TEXT,
+    closed_ms BIGINT,
+    closed_reason TEXT,
+    CONSTRAINT pk_debts PRIMARY KEY (site_id, debt)
+);
+CREATE TABLE overpayments (
+    site_id TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    kept_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    till TEXT NOT NULL,
+    kept_ms BIGINT NOT NULL,
+    returned_till TEXT,
+    returned_by TEXT,
+    returned_ms BIGINT,
+    returned_reason TEXT,
+    CONSTRAINT pk_overpayments PRIMARY KEY (site_id, payment)
+);
+CREATE TABLE offline_days (
+    site_id TEXT NOT NULL,
+    day TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    CONSTRAINT pk_offline_days PRIMARY KEY (site_id, day)
+);
+CREATE TABLE reversals (
+    site_id TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    counted BOOLEAN NOT NULL,
+    started_ms BIGINT NOT NULL,
+    CONSTRAINT pk_reversals PRIMARY KEY (site_id, payment)
+);
+CREATE TABLE fiscal_series (
+    site_id TEXT NOT NULL,
+    series TEXT NOT NULL,
+    regime TEXT NOT NULL,
+    name TEXT NOT NULL,
+    opened_ms BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    turnover_minor BIGINT NOT NULL,
+    entered_ms BIGINT NOT NULL,
+    signed BIGINT NOT NULL,
+    last_code TEXT NOT NULL,
+    failing BOOLEAN NOT NULL,
+    CONSTRAINT pk_fiscal_series PRIMARY KEY (site_id, series)
+);
+CREATE TABLE fiscal_entries (
+    site_id TEXT NOT NULL,
+    series TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    what TEXT NOT NULL,
+    amount_minor BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    turnover_minor BIGINT NOT NULL,
+    receipt_series TEXT NOT NULL,
+    receipt BIGINT NOT NULL,
+    entered_ms BIGINT NOT NULL,
+    code TEXT,
+    failed TEXT,
+    signed_ms BIGINT,
+    CONSTRAINT pk_fiscal_entries PRIMARY KEY (site_id, series, number)
+);
 """
 
 

@@ -5,8 +5,20 @@ from typing import Final
 
 from gatectl.domain.bill import Stage
 from gatectl.domain.books import Books
-from gatectl.domain.business import charging, exceptions, passes, reservations, shifts, spots, states, validation_desk
-from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn
+from gatectl.domain.business import (
+    charging,
+    exceptions,
+    fiscal,
+    passes,
+    payments,
+    reservations,
+    shifts,
+    spots,
+    states,
+    validation_desk,
+)
+from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn, nothing_open
+from gatectl.domain.effects import Effect
 from gatectl.domain.facts import Fact
 from gatectl.domain.ids import Boot, Moment
 from gatectl.domain.plan import SitePlan
@@ -20,12 +32,16 @@ SUBJECTS: Final[tuple[Rules, ...]] = (
     states.RULES,
     exceptions.RULES,
     validation_desk.RULES,
+    payments.RULES,
+    fiscal.RULES,
 )
 
 VERBS: Final[dict[str, Verb]] = {verb.name: verb for subject in SUBJECTS for verb in subject.verbs}
 assert len(VERBS) == sum(len(subject.verbs) for subject in SUBJECTS), "two verbs share a name"
 
-WAITS_FOR_THE_CLOCK: Final = any(subject.turn is not no_turn for subject in SUBJECTS)
+WAITS_FOR_THE_CLOCK: Final = any(
+    subject.turn is not no_turn or subject.remind is not nothing_open for subject in SUBJECTS
+)
 
 _ADJUSTS: Final = tuple(subject.adjust[stage] for stage in Stage for subject in SUBJECTS if stage in subject.adjust)
 """Stage by stage; within one in the order of SUBJECTS."""
@@ -94,6 +110,26 @@ def followers(context: Context, fact: Fact) -> Iterator[Fact]:
     """What the subjects have to say behind a fact that is FOLLOWED."""
     for follow in _FOLLOW[type(fact)]:
         yield from follow(context, fact)
+
+
+_BEHIND: Final = {
+    kind: tuple(subject.behind[kind] for subject in SUBJECTS if kind in subject.behind)
+    for kind in {kind for subject in SUBJECTS for kind in subject.behind}
+}
+PERFORMED: Final = frozenset(_BEHIND)
+"""Kinds of fact behind which a subject may want something done."""
+
+
+def performed(context: Context, fact: Fact) -> Iterator[Effect]:
+    """What is done once a fact that is in PERFORMED is durable."""
+    for behind in _BEHIND[type(fact)]:
+        yield from behind(context, fact)
+
+
+def reminded(context: Context) -> Iterator[Effect]:
+    """What was asked of devices and is not answered."""
+    for subject in SUBJECTS:
+        yield from subject.remind(context)
 
 
 def turned(context: Context) -> Iterator[Fact]:

@@ -157,6 +157,10 @@ def no_turn(context: Context) -> Iterable[Fact]:
     return ()
 
 
+def nothing_open(context: Context) -> Iterable[Effect]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a subject decides.
@@ -165,6 +169,8 @@ class Rules:
     `adjust`: by the stage of a price, what the subject makes of it; asked for every price, so it must be cheap.
     `feeds`: what it takes from the office. `entitle` and `stay_of`: the credentials that it knows, at entries and at exits.
     `gate`: who is turned away before anything else is looked at.
+    `behind`: by a kind of fact, what is done once one is durable. `remind`: what was asked of a device and is not answered yet,
+    asked for again at every start and every TURN_MS; a device is asked for the same once, however often it hears of it.
     """
 
     name: str
@@ -176,3 +182,5 @@ class Rules:
     entitle: Entitle | None = None
     stay_of: StayOf | None = None
     gate: Gate | None = None
+    behind: Mapping[type[Fact], Callable[[Context, Any], Iterable[Effect]]] = field(default_factory=dict)
+    remind: Callable[[Context], Iterable[Effect]] = nothing_open

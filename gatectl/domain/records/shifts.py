@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from gatectl.domain.facts import Fact
 from gatectl.domain.records.record import Records
-from gatectl.domain.rows import TEXT, WHOLE, Add, Change, Put, Set, Table, Value, columns, nullable
+from gatectl.domain.rows import TEXT, WHOLE, Add, Change, Put, Set, Table, Value, columns, never, nullable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,22 @@ class ShiftCounted(Fact):
     kind: ClassVar[str] = "shift.counted"
     shift: str
     amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftEntry(Fact):
+    """A payment or a refund at a till with an open shift, of any method; its cash is counted by ShiftCounted.
+
+    `what`: "payment", "refund", "overpayment" (one that was given back); `key` is the payment's, the refund's.
+    """
+
+    kind: ClassVar[str] = "shift.entry"
+    shift: str
+    key: str
+    what: str
+    method: str
+    amount_minor: int
+    entered_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,14 @@ SHIFTS: Final = Table(
 )
 
 
+SHIFT_ENTRIES: Final = Table(
+    "shift_entries",
+    ("shift", "key"),
+    columns(shift=TEXT, key=TEXT, what=TEXT, method=TEXT, amount_minor=WHOLE, entered_ms=WHOLE),
+    live=never,
+)
+
+
 def _opened(fact: ShiftOpened) -> Iterable[Change]:
     row: dict[str, Value] = {"shift": fact.shift, "till": fact.till, "opened_by": fact.by, "currency": fact.currency}
     row |= {"float_minor": fact.float_minor, "opened_ms": fact.opened_ms, "cash_minor": 0, "payments": 0}
@@ -66,6 +90,11 @@ def _opened(fact: ShiftOpened) -> Iterable[Change]:
 def _counted(fact: ShiftCounted) -> Iterable[Change]:
     yield Add(SHIFTS, (fact.shift,), "cash_minor", fact.amount_minor)
     yield Add(SHIFTS, (fact.shift,), "payments", 1)
+
+
+def _listed(fact: ShiftEntry) -> Iterable[Change]:
+    copied = ("shift", "key", "what", "method", "amount_minor", "entered_ms")
+    yield Put(SHIFT_ENTRIES, {name: getattr(fact, name) for name in copied})
 
 
 def _closed(fact: ShiftClosed) -> Iterable[Change]:
@@ -84,11 +113,14 @@ def _tell_closed(b: Mapping[str, Any]) -> str:
 
 RECORDS: Final = Records(
     "shifts",
-    (SHIFTS,),
-    {ShiftOpened: _opened, ShiftCounted: _counted, ShiftClosed: _closed},
+    (SHIFTS, SHIFT_ENTRIES),
+    {ShiftOpened: _opened, ShiftCounted: _counted, ShiftEntry: _listed, ShiftClosed: _closed},
     {
         ShiftOpened: lambda b: f"shift {b['shift']} opened at {b['till']} by {b['by']}, float {b['float_minor']}",
         ShiftCounted: lambda b: f"shift {b['shift']}: {b['amount_minor']} minor units of cash",
+        ShiftEntry: lambda b: (
+            f"shift {b['shift']}: {b['what']} {b['key']}, {b['amount_minor']} minor units {b['method']}"
+        ),
         ShiftClosed: _tell_closed,
     },
 )

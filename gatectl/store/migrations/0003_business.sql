@@ -315,3 +315,103 @@ CREATE TABLE soft_closes (
     why TEXT NOT NULL,
     PRIMARY KEY (close_id, area)
 ) WITHOUT ROWID;
+CREATE TABLE shift_entries (
+    shift TEXT NOT NULL,
+    key TEXT NOT NULL,
+    what TEXT NOT NULL,
+    method TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    entered_ms INTEGER NOT NULL,
+    PRIMARY KEY (shift, key)
+) WITHOUT ROWID;
+CREATE TABLE refunds (
+    refund TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    method TEXT NOT NULL,
+    till TEXT NOT NULL,
+    refunded_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    series TEXT NOT NULL,
+    receipt INTEGER NOT NULL,
+    refunded_ms INTEGER NOT NULL,
+    terminal_ref TEXT NOT NULL,
+    PRIMARY KEY (refund)
+) WITHOUT ROWID;
+CREATE TABLE debts (
+    debt TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    debtor TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    made_ms INTEGER NOT NULL,
+    lane TEXT NOT NULL,
+    paid_minor INTEGER NOT NULL,
+    forgiven_minor INTEGER NOT NULL,
+    closed_by TEXT,
+    closed_ms INTEGER,
+    closed_reason TEXT,
+    PRIMARY KEY (debt)
+) WITHOUT ROWID;
+CREATE TABLE overpayments (
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    kept_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    till TEXT NOT NULL,
+    kept_ms INTEGER NOT NULL,
+    returned_till TEXT,
+    returned_by TEXT,
+    returned_ms INTEGER,
+    returned_reason TEXT,
+    PRIMARY KEY (payment)
+) WITHOUT ROWID;
+CREATE TABLE offline_days (
+    day TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    PRIMARY KEY (day)
+) WITHOUT ROWID;
+CREATE TABLE reversals (
+    payment TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    counted INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    PRIMARY KEY (payment)
+) WITHOUT ROWID;
+CREATE TABLE fiscal_series (
+    series TEXT NOT NULL,
+    regime TEXT NOT NULL,
+    name TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    turnover_minor INTEGER NOT NULL,
+    entered_ms INTEGER NOT NULL,
+    signed INTEGER NOT NULL,
+    last_code TEXT NOT NULL,
+    failing INTEGER NOT NULL,
+    PRIMARY KEY (series)
+) WITHOUT ROWID;
+CREATE TABLE fiscal_entries (
+    series TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    turnover_minor INTEGER NOT NULL,
+    receipt_series TEXT NOT NULL,
+    receipt INTEGER NOT NULL,
+    entered_ms INTEGER NOT NULL,
+    code TEXT,
+    failed TEXT,
+    signed_ms INTEGER,
+    PRIMARY KEY (series, number)
+) WITHOUT ROWID;
