@@ -162,7 +162,8 @@ def named(keys: set[str], where: str) -> set[str]:
 
 def test_every_key_of_the_site_file_is_on_the_page() -> None:
     """What config reads."""
-    keys = {key for model in models(Site) for key in model.model_fields} - {"options"} - set(Site.model_fields)
+    fields = [(name, field) for model in models(Site) for name, field in model.model_fields.items()]
+    keys = {field.alias or name for name, field in fields} - {"options"} - set(Site.model_fields)
     tables = {f"[{name}" for name in Site.model_fields}
 
     assert set() == named(keys | set(Settings.model_fields) - {"config"}, "docs/site-file.md")

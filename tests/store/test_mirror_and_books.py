@@ -19,7 +19,7 @@ from gatectl.domain import codec, events, tickets
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.effects import PrintTicket
-from gatectl.domain.ids import Boot, JobId, PaymentId, RequestId, TicketNumber, VendId
+from gatectl.domain.ids import AreaId, Boot, JobId, PaymentId, RequestId, TicketNumber, VendId
 from gatectl.domain.lane import (
     Arm,
     ArmAnswered,
@@ -348,6 +348,22 @@ def test_what_no_walk_reaches_is_projected_as_it_is_folded(tmp_path: Path) -> No
     life.connection.close()
 
 
+def test_a_vehicle_that_moves_on_is_projected_as_it_is_folded(tmp_path: Path) -> None:
+    """One with its ticket goes on into another area, one that nobody knows comes back from there."""
+    life = Life(tmp_path / "gatectl.db", 1)
+    ticket = life.story.enter().ticket
+    inner, at_ms = AreaId("inner"), life.story.now.wall_ms
+    moved = f.VehicleMoved(ticket, OUT, AREA, inner, None, None, None, at_ms, verified=False)
+    for fact in (moved, f.VehicleMoved(None, OUT, inner, AREA, None, None, None, at_ms)):
+        life.books.fold(fact)
+        life.story.facts.append(fact)
+    life.write()
+
+    assert told(life.books) == told(load_books(life.connection, life.plan))
+    assert (inner, None) == (life.books.stays[ticket].area, life.books.stays[ticket].spot)
+    life.connection.close()
+
+
 def test_the_walks_get_everywhere(tmp_path: Path) -> None:
     """A walk that records only half of the kinds would prove half."""
     seen: set[type[f.Fact]] = set()
@@ -358,5 +374,5 @@ def test_the_walks_get_everywhere(tmp_path: Path) -> None:
         seen |= {type(fact) for fact in life.kept}
         life.connection.close()
 
-    beyond = {f.PaymentRefunded, f.EntryReversed, f.CommandDone, f.CommandRefused}
+    beyond = {f.PaymentRefunded, f.EntryReversed, f.VehicleMoved, f.CommandDone, f.CommandRefused}
     assert set() == set(f.FACTS) - seen - beyond
