@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -31,7 +32,8 @@ _VERSION: Final = 2
 _CONTEXT: Final = b"gatectl/right/1\0"
 _MAC_BYTES: Final = 16
 _BYTES: Final = 45
-_CODE = re.compile(f"[A-Z2-7]{{{_BYTES * 8 // 5}}}")
+CODE_CHARS: Final = _BYTES * 8 // 5
+_CODE = re.compile(f"[A-Z2-7]{{{CODE_CHARS}}}")
 REFERENCE = re.compile(f"[{CROCKFORD}]{{1,{REFERENCE_CHARS_MAX}}}")
 """What a pass or a reservation that is signed can be called: it is read over the telephone, so no I, L, O or U."""
 
@@ -108,6 +110,14 @@ def verify(text: str, keyring: Keyring, site: SiteId) -> RightCode | None:
         None if prepaid == NOT_PREPAID else prepaid,
         body[27],
     )
+
+
+def resigned(text: str, keyring: Keyring, keys: Mapping[int, bytes], site: SiteId) -> str | None:
+    """An authentic code with every byte as it was but its MAC, which is by the key of the same id in `keys`; else None."""
+    if verify(text, keyring, site) is None:
+        return None
+    body = base64.b32decode(text)[:-_MAC_BYTES]
+    return base64.b32encode(body + code_mac(keys[body[-1]], _CONTEXT, site, body)).decode()
 
 
 def _packed(reference: str) -> bytes:

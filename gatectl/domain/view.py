@@ -96,7 +96,10 @@ class LaneView:
         return Refusal("E-CRED-01", "Not known here\nPlease press for a ticket")
 
     def exception_offer(self) -> TicketOffer:
-        spot = self.books.spots.allocate(self.plan.area, self.plan.vehicle_type)
+        area, vehicle = self.plan.area, self.plan.vehicle_type
+        kept = partial(kept_spots, self.context, area)
+        # It stands somewhere already: on what is kept only if nothing else can be.
+        spot = self.books.spots.allocate(area, vehicle, None, kept) or self.books.spots.allocate(area, vehicle)
         return self._numbered(spot.spot if spot else None, spot.spot_type if spot else None)
 
     def _tariff(self, spot_type: str | None) -> tariffs.Tariff:

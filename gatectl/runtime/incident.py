@@ -24,9 +24,10 @@ from typing import Any, BinaryIO, Final
 
 import zstandard
 
+from gatectl.domain import right_codes, tickets
 from gatectl.domain.codec import BadBody
 from gatectl.domain.ids import SiteId
-from gatectl.domain.tickets import CODE_CHARS, KEY_BYTES, Keyring, resigned
+from gatectl.domain.tickets import KEY_BYTES, Keyring
 from gatectl.domain.turns import SCHEMA as CAPTURE
 from gatectl.domain.turns import moment_of
 from gatectl.runtime.capture import segments
@@ -39,7 +40,9 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 TAIL_BYTES: Final = 256 * 1024
 """A segment's last whole line is looked for in so much of its end."""
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_RUN: Final = re.compile(rb"[A-Za-z2-7]{%d,}" % CODE_CHARS)
+_CODES: Final = ((tickets.CODE_CHARS, tickets.resigned), (right_codes.CODE_CHARS, right_codes.resigned))
+"""Every kind of code that the site signs: its length, and how it is signed anew."""
+_RUN: Final = re.compile(rb"[A-Za-z2-7]{%d,}" % min(chars for chars, _ in _CODES))
 
 Plain = dict[str, Any]
 
@@ -200,16 +203,21 @@ class IncidentWriter:
 
     def _run_without(self, run: bytes) -> bytes:
         at = 0
-        while at + CODE_CHARS <= len(run):
-            text = run[at : at + CODE_CHARS].decode()
-            new = resigned(text.upper(), self._keyring, self._keys, self._site)
-            if new is None:
-                at += 1
-                continue
-            cased = "".join(made.lower() if was.islower() else made for made, was in zip(new, text, strict=True))
-            run = run[:at] + cased.encode() + run[at + CODE_CHARS :]
-            at += CODE_CHARS
+        while at < len(run):
+            found = self._signed_anew(run[at:])
+            run = run[:at] + found + run[at + len(found) :]
+            at += len(found) or 1
         return run
+
+    def _signed_anew(self, run: bytes) -> bytes:
+        """The code that a run begins with, by this file's own keys; empty if it begins with none."""
+        for chars, resigned in _CODES:
+            text = run[:chars].decode()
+            new = resigned(text.upper(), self._keyring, self._keys, self._site)
+            if new is not None:
+                cased = (made.lower() if was.islower() else made for made, was in zip(new, text, strict=True))
+                return "".join(cased).encode()
+        return b""
 
     def _line(self, line: bytes) -> None:
         self._out.write(line + b"\n")

@@ -12,26 +12,16 @@ from typing import Any, Final
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+from gatectl.world.books_rights import RightsBook, differing
+from gatectl.world.holding import Broken, hold
+
+__all__ = ["Broken", "hold"]  # found here by everyone, beside what is defined here
 
 VENDS_KEPT_MAX: Final = 4_000
 PAYMENTS_KEPT_MAX: Final = 200_000
 NUMBERS_KEPT_MAX: Final = 50_000
 _KEPT: Final = frozenset({"struck", "kinds", "forgotten"})
 """What a restore of the disk does not take back."""
-
-
-class Broken(AssertionError):
-    """Raised when an invariant does not hold; the message begins with its name."""
-
-    def __init__(self, invariant: str, what: str) -> None:
-        super().__init__(f"{invariant}: {what}")
-        self.invariant = invariant
-
-
-def hold(true: bool, invariant: str, what: object) -> None:
-    """`what` is told when it is broken, and only then put into words: it holds a million times for each that it does not."""
-    if not true:
-        raise Broken(invariant, str(what))
 
 
 @dataclass(slots=True)
@@ -42,7 +32,9 @@ class Vend:
 
 
 def _own(value: Any) -> Any:
-    """A copy that shares nothing that changes: of all that a ledger holds in its containers only a `Vend` does."""
+    """A copy that shares nothing that changes: of all that a ledger holds only a `Vend` and the page on rights do."""
+    if isinstance(value, RightsBook):
+        return value.copy()
     made = copy(value)
     if isinstance(made, dict):
         made.update([(key, copy(held)) for key, held in made.items() if isinstance(held, Vend)])
@@ -70,6 +62,7 @@ class Ledger:
     """How often each kind of fact, and each irregularity, fault and void reason, was seen."""
     recent: dict[TicketNumber, None] = field(default_factory=dict)
     """The newest tickets, issued or learned."""
+    rights: RightsBook = field(default_factory=RightsBook)
     forgotten: set[TicketNumber] = field(default_factory=set)
     """Tickets of a past that the disk does not have any more: each may be learned once."""
 
@@ -98,6 +91,7 @@ class Ledger:
         keep = _KEEP.get(type(fact))
         if keep is not None:
             keep(self, fact)
+        self.rights.witness(fact)
 
     # -- what several facts share
 
@@ -340,4 +334,17 @@ def money_is_the_same(ledger: Ledger, books: Books) -> None:
     hold(books.receipts == ledger.receipts, "receipts are the same", f"{books.receipts} {ledger.receipts}")
 
 
-RECOUNTS: Final = (counts_equal_the_recount, open_tickets_are_the_same, open_vends_are_the_same, money_is_the_same)
+def rights_are_the_same(ledger: Ledger, books: Books) -> None:
+    found = differing(ledger.rights, books)
+    hold(not found, "rights are the same", found)
+    ended = ledger.rights.inside() - ledger.tickets.keys()
+    hold(not ended, "a right that is inside has an open ticket", str(ended))
+
+
+RECOUNTS: Final = (
+    counts_equal_the_recount,
+    open_tickets_are_the_same,
+    open_vends_are_the_same,
+    money_is_the_same,
+    rights_are_the_same,
+)

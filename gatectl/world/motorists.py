@@ -92,6 +92,12 @@ class Vehicle:
     """Which driver of the run this is."""
     entered_ms: int = 0
     paper: Paper | None = None
+    right: str = ""
+    """What its driver shows before asking for a ticket: the code of a pass or a reservation."""
+    reservation: str = ""
+    """The reservation's name, while nobody has refused it."""
+    leaves_ms: int = 0
+    """When the driver wants to be gone, on the kernel's clock; 0: after `stays_ms`."""
 
 
 @dataclass(slots=True)
@@ -117,6 +123,10 @@ class Motorists:
     counts: dict[str, int] = field(default_factory=dict)
     used: Paper | None = None
     """A ticket that went out already, for those who copy."""
+    pass_of: Callable[[int], str] = lambda _: ""
+    """The code of a driver's pass, by the driver's number."""
+    showing: dict[str, str] = field(default_factory=dict)
+    """Entry lane to the reservation that is good and is being shown there."""
     came: Callable[[int, str, str], None] = lambda *_: None
     """Told the number of a driver, how they go in and out, and the lane they go in by."""
 
@@ -141,7 +151,7 @@ class Motorists:
         entry = rng.choice(ENTRY_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         exit_ = rng.choice(EXIT_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         stays_ms = self.demand.stays_ms(rng, self.kernel.now_ms)
-        return Vehicle(rng, entry, exit_, stays_ms, rng.random() < 0.4, n)
+        return Vehicle(rng, entry, exit_, stays_ms, rng.random() < 0.4, n, right=self.pass_of(n))
 
     def visit(self, vehicle: Vehicle) -> Process:
         """In and out again. Where lanes are of one kind, the other half is another controller's."""
@@ -158,7 +168,7 @@ class Motorists:
                 return
             exits = ways_out(lane, exits)
             vehicle.entered_ms = self.kernel.now_ms
-            yield vehicle.stays_ms
+            yield max(vehicle.stays_ms, vehicle.leaves_ms - self.kernel.now_ms)
             if vehicle.prepays and vehicle.paper is not None:
                 yield from self.desk.pay_cash(vehicle.paper)
                 yield 60_000
@@ -221,6 +231,14 @@ class Motorists:
 
     def _get_in(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
         """Until the arm is up for this vehicle; False when the driver gives up."""
+        shows = vehicle.right and vehicle.entry not in (Manner.BACKS_OUT_BEFORE, Manner.NEVER_TAKES)
+        if shows and not lane.truth.passable and (yield from self._show_right(lane, vehicle)):
+            yield 1_000
+            return vehicle.entry is not Manner.BACKS_OUT_AFTER
+        return (yield from self._ask_in(lane, vehicle))
+
+    def _ask_in(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        """Like anybody: with a ticket, or by the attendant's hand."""
         truth = lane.truth
         for helps in range(HELPS_MAX):
             if truth.passable and vehicle.paper is None and not truth.mouth:
@@ -228,7 +246,7 @@ class Motorists:
                 if not closed:
                     return True  # it stands open: drive in
             if vehicle.paper is None and not (yield from self._get_ticket(lane, vehicle)):
-                if vehicle.entry is Manner.BACKS_OUT_BEFORE:
+                if vehicle.entry is Manner.BACKS_OUT_BEFORE or self._drives_on(lane, vehicle):
                     return False
             elif vehicle.paper is not None:
                 up = yield Until(lambda: truth.passable, PATIENCE_MS)
@@ -242,6 +260,25 @@ class Motorists:
                     return True
         self.count("gave-up")
         return False
+
+    def _drives_on(self, lane: LaneDevices, vehicle: Vehicle) -> bool:
+        """Who reads that it is full; the vehicle that shows whether lanes serve wants to know it from a person."""
+        full = vehicle.n > 0 and lane.shown.startswith("Full") and not lane.truth.passable
+        if full:
+            self.count("drove-on")
+        return full
+
+    def _show_right(self, lane: LaneDevices, vehicle: Vehicle) -> Doing:
+        """Twice at most; whether the arm is up then."""
+        self.count("shows a right")
+        if vehicle.reservation:
+            self.showing[lane.lane] = vehicle.reservation
+        for _ in range(2):
+            lane.read_code(lane.lane, vehicle.right)
+            if (yield Until(lambda: lane.truth.passable, 12_000)):
+                break
+        self.showing.pop(lane.lane, None)
+        return lane.truth.passable
 
     def _press(self, truth: LaneTruth) -> Process:
         truth.contact("button", True)
@@ -320,12 +357,13 @@ class Motorists:
                         lane.read_code(lane.lane, vehicle.paper.code)
                         yield 1_500
                     return
-            if vehicle.paper is not None:
-                lane.read_code(lane.lane, vehicle.paper.code)
+            shown = vehicle.paper.code if vehicle.paper is not None else vehicle.right
+            if shown:
+                lane.read_code(lane.lane, shown)
                 if (yield Until(lambda: truth.passable, PATIENCE_MS)):
                     return
             tries += 1
-            if vehicle.paper is None and tries == 1:
+            if vehicle.paper is None and tries == 1 + bool(vehicle.right):
                 vehicle.paper = yield from self.desk.replace_lost(lane, self.kernel.now_ms - vehicle.entered_ms)
             elif tries >= 2 and (yield from self._be_helped(lane, vehicle, tries)):
                 return

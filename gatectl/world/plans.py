@@ -87,6 +87,7 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         compatible=COMPATIBLE,
         config_digest=f"seed-{seed}",
         software="gatectl/simulate",
+        quotas={(AREA, "COMPACT"): spots // 10},
     )
 
 
@@ -115,4 +116,6 @@ def _lane(number: int, rng: Random) -> LanePlan:
             has_close=has_close,
         )
     mouth = pair == 0 or rng.random() < 0.6
-    return LanePlan(LaneId(f"IN-{pair + 1}"), LaneKind.ENTRY, layout, AREA, has_mouth=mouth, has_close=has_close)
+    return LanePlan(
+        LaneId(f"IN-{pair + 1}"), LaneKind.ENTRY, layout, AREA, has_mouth=mouth, has_reader=True, has_close=has_close
+    )

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from gatectl.domain import effects as fx
 from gatectl.domain.events import OfficeWent
-from gatectl.domain.facts import Fact
+from gatectl.domain.facts import CodeRefused, Fact
 from gatectl.domain.ids import LaneId, PaymentId
 from gatectl.domain.lane import Lane, LanePlan
 from gatectl.domain.plan import SitePlan
@@ -33,6 +33,7 @@ from gatectl.world.ledger import Broken, Ledger, hold
 from gatectl.world.motorists import Motorists
 from gatectl.world.office import Office
 from gatectl.world.plans import site_plan
+from gatectl.world.rights import Rights
 from gatectl.world.road import ROADS_MS, Road
 from gatectl.world.signer import Signer
 from gatectl.world.store_disk import StoreDisk
@@ -126,6 +127,7 @@ class World:
         self.plan = plan
         self._power = self._rng("power")
         self.ledger = Ledger(self._paid)
+        self.ledger.rights.begin(plan)
         self.inspector = Inspector(plan, self.ledger)
         self.disk = self._disk()
         self.clock = WallClock(kernel)
@@ -190,6 +192,16 @@ class World:
             options.drivers_chosen,
         )
 
+        self.rights = Rights(
+            kernel,
+            options.seed,
+            plan,
+            self.motorists,
+            self.daemon.post,
+            lambda: self.clock.wall_ms() - self.clock.off_ms,
+        )
+        self.motorists.pass_of = self.rights.pass_of
+
     def _spoil(self, kernel: Kernel) -> None:
         """Whatever can go wrong."""
         options = self.options
@@ -225,6 +237,8 @@ class World:
 
     def _witness(self, fact: Fact) -> None:
         self.ledger.witness(fact)
+        if isinstance(fact, CodeRefused) and fact.lane in self.motorists.showing:
+            self.ledger.rights.turned_away(self.motorists.showing[fact.lane], fact.why)
 
     def _rng(self, name: str) -> Random:
         """A stream of its own for each part: a change to one leaves the others as they were."""
@@ -318,6 +332,8 @@ class World:
     def processes(self) -> Iterator[Process]:
         """Whatever goes on as long as the run lasts."""
         yield self.motorists.arrivals()
+        yield self.rights.feed()
+        yield self.rights.sales()
         yield self.histories.keep_backups()
         yield self.histories.people()
         yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)

@@ -14,7 +14,7 @@ from sync.records import Generation, NewGeneration
 from sync.upload import Acknowledge, UploaderMachine
 
 KINDS = (*sorted(PASTS), "office", "power")
-SEEDS = range(1, 9)
+SEEDS = range(1, 10)
 
 
 def lived(seed: int, **options: Any) -> tuple[World, Result]:
@@ -70,7 +70,7 @@ def test_a_restored_office_that_nobody_hears_of_is_caught(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(UploaderMachine, "_agreed", silently)
 
-    assert caught().startswith("what parted was told: office restored: rewind")
+    assert "restored: rewind" in caught()
 
 
 def test_a_restored_site_that_nobody_hears_of_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
