@@ -46,6 +46,7 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _stations(raw)
     yield from _chargers(raw)
     yield from _doubles(raw, "tariffs")
+    yield from _valet(raw)
     yield from _doubles(raw, "merchants")
     yield from _doubles(raw, "coupons")
     yield from _quotas(raw)
@@ -114,6 +115,12 @@ def _areas(raw: Raw) -> Iterator[Complaint]:
             for spots_index, spots in _members(level, "spots"):
                 key: Key = ("areas", index, "levels", level_index, "spots", spots_index)
                 yield from _spots(spots, key, seen, (area.get("id"), level.get("level")))
+
+
+def _valet(raw: Raw) -> Iterator[Complaint]:
+    area, there = _table(raw, "valet").get("area"), [str(area.get("id")) for _, area in _members(raw, "areas")]
+    if isinstance(area, str) and area not in there:
+        yield Complaint(("valet", "area"), f"the unknown area {area!r}", listing(there), did_you_mean(area, there))
 
 
 def _quotas(raw: Raw) -> Iterator[Complaint]:

@@ -267,6 +267,15 @@ class Charging(Model):
     idle_grace_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
 
 
+class Valet(Model):
+    """`[valet]`: where handed-over vehicles are parked, and what it costs beside the parking."""
+
+    area: str
+    vehicle_type: TypeName = "CAR"
+    fee_minor: PriceMinor = 0
+    lost_claim_minor: PriceMinor = 0
+
+
 class Site(Model):
     """The whole file but `[daemon]`. `tariffs`, `merchants` and `coupons` are raw tables: the domain reads them."""
 
@@ -283,6 +292,7 @@ class Site(Model):
     chargers: tuple[Charger, ...] = ()
     charging: Charging = Charging()
     tariffs: tuple[dict[str, Any], ...] = ()
+    valet: Valet | None = None
     merchants: tuple[dict[str, Any], ...] = ()
     coupons: tuple[dict[str, Any], ...] = ()
 

@@ -305,8 +305,9 @@ def _moved(page: Page, fact: f.VehicleMoved, _wall_ms: int) -> None:
         verified = row["verified"] and fact.verified
         row.update(state=_state(fact), exit_lane=None, area=fact.area, spot=fact.spot, verified=verified)
         row["spot_type"] = fact.spot_type
-    page.count(fact.from_area, exited=1)
-    page.count(fact.area, entered=1)
+    if fact.from_area != fact.area:
+        page.count(fact.from_area, exited=1)
+        page.count(fact.area, entered=1)
 
 
 def _lost(page: Page, fact: f.TicketLostDeclared, _wall_ms: int) -> None:

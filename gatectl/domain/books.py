@@ -267,8 +267,9 @@ def _moved(books: Books, fact: f.VehicleMoved) -> None:
         books._hold(fact.spot)
         moved = replace(stay, state=TicketState.INSIDE, vend=None, area=fact.area)
         books.stays[fact.ticket] = replace(moved, spot=fact.spot, spot_type=fact.spot_type)
-    books._counted(fact.from_area, exited=1)
-    books._counted(fact.area, entered=1)
+    if fact.from_area != fact.area:
+        books._counted(fact.from_area, exited=1)
+        books._counted(fact.area, entered=1)
 
 
 def _lost(books: Books, fact: f.TicketLostDeclared) -> None:

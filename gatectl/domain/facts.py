@@ -241,7 +241,10 @@ class VehicleExited(Fact):
 
 @dataclass(frozen=True, slots=True)
 class VehicleMoved(Fact):
-    """A vehicle drove through a lane between two areas: its stay goes on in `area`, on another spot. `ticket` None: not known."""
+    """A vehicle drove through a lane between two areas: its stay goes on in `area`, on another spot. `ticket` None: not known.
+
+    Within one area a person parked it elsewhere, and no count changes.
+    """
 
     kind: ClassVar[str] = "vehicle.moved"
     ticket: TicketNumber | None

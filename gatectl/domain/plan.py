@@ -14,6 +14,7 @@ from gatectl.domain.spot_rules import AreaRules
 from gatectl.domain.spots import Spot
 from gatectl.domain.tariffs import Tariff
 from gatectl.domain.tickets import Keyring
+from gatectl.domain.valet_plan import ValetPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class SitePlan:
     """Area and spot type to how many spots of them the office may sell, until its feed says otherwise."""
     merchants: tuple[Merchant, ...] = ()
     coupons: tuple[Coupon, ...] = ()
+    valet: ValetPlan | None = None
     chargers: tuple[Charger, ...] = ()
     charging: ChargingPrices = field(default_factory=ChargingPrices)
     money: MoneyRules = field(default_factory=MoneyRules)

@@ -15,10 +15,12 @@ from gatectl.domain.bill import LOST, Bill
 from gatectl.domain.books import Books, Stay
 from gatectl.domain.context import Context
 from gatectl.domain.facts import Line
+from gatectl.domain.ids import AreaId
 from gatectl.domain.lane import Price
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.records.payments_debts import DEBTS
 from gatectl.domain.records.payments_terminals import REVERSALS
+from gatectl.domain.tariff_demand import Fixed
 from gatectl.domain.tariffs import Charge
 
 TARIFFS_PARSED_MAX: Final = 256
@@ -30,6 +32,16 @@ def tariff_at(
 ) -> tariffs.Tariff:
     """The tariff in force; those applied from the office replace those of the site file with the same id."""
     return tariffs.chosen(known_tariffs(site, books).values(), at_ms, vehicle_type, spot_type)
+
+
+def demand_now(site: SitePlan, books: Books, area: AreaId, tariff: tariffs.Tariff) -> Fixed | None:
+    """What demand makes of the price of a stay that begins now; None for a tariff that does not ask."""
+    if tariff.demand is None:
+        return None
+    areas = site.areas if tariff.demand.measure == "site" else (area,)
+    spots = sum(sum(books.spots.total(area).values()) for area in areas)
+    free = sum(sum(books.spots.free(area).values()) for area in areas)
+    return tariff.demand.fixed(spots - free, spots)
 
 
 def known_tariffs(site: SitePlan, books: Books) -> dict[str, tariffs.Tariff]:

@@ -18,7 +18,7 @@ from gatectl.domain.money_rules import LET_OUT
 from gatectl.domain.opening import Parker
 from gatectl.domain.payments import BY_TERMINAL
 from gatectl.domain.plan import SitePlan
-from gatectl.domain.pricing import stay_price, tariff_at
+from gatectl.domain.pricing import demand_now, stay_price, tariff_at
 from gatectl.domain.records.payments_debts import DebtMade
 from gatectl.domain.records.payments_terminals import REVERSALS
 from gatectl.domain.tariff_demand import Fixed
@@ -107,14 +107,9 @@ class LaneView:
 
     def _fixed(self, tariff: tariffs.Tariff, quote: Quote | None) -> Fixed | None:
         """What the vehicle was told, if it was told of this tariff; else what demand says now."""
-        if tariff.demand is None:
-            return None
-        if quote is not None and quote.tariff == tariff.tariff:
+        if tariff.demand is not None and quote is not None and quote.tariff == tariff.tariff:
             return quote.fixed
-        areas = self.site.areas if tariff.demand.measure == "site" else (self.plan.area,)
-        spots = sum(sum(self.books.spots.total(area).values()) for area in areas)
-        free = sum(sum(self.books.spots.free(area).values()) for area in areas)
-        return tariff.demand.fixed(spots - free, spots)
+        return demand_now(self.site, self.books, self.plan.area, tariff)
 
     def _numbered(self, spot: SpotId | None, spot_type: str | None, quote: Quote | None = None) -> TicketOffer:
         counter = self.books.counter + 1

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from config.site import Area, Charger, Lane, OpeningHours, Site
+from config.site import Area, Charger, Lane, OpeningHours, Site, Valet
 from drivers import catalog
 from drivers.api import DeviceSpec, PortSpec
 from gatectl.domain import chargers
@@ -19,6 +19,7 @@ from gatectl.domain.spots import COMPATIBLE, Spot
 from gatectl.domain.tariff_calendar import DAYS
 from gatectl.domain.tariffs import parse
 from gatectl.domain.tickets import Keyring
+from gatectl.domain.valet_plan import ValetPlan
 from gatectl.runtime.wiring import LaneWires
 
 
@@ -33,6 +34,7 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         spots=tuple(spot for area in site.areas for spot in _spots(area)),
         lanes=tuple(lane_plan(site, lane) for lane in site.lanes),
         tariffs=tuple(parse(table) for table in site.tariffs),
+        valet=None if site.valet is None else _valet(site.valet),
         merchants=tuple(read_merchant(table) for table in site.merchants),
         coupons=tuple(read_coupon(table) for table in site.coupons),
         keyring=keyring,
@@ -78,6 +80,10 @@ def _charger(charger: Charger) -> chargers.Charger:
 def charger_points(site: Site) -> dict[str, tuple[str, int]]:
     """Charger to its device and connector."""
     return {charger.id: (charger.device, charger.connector) for charger in site.chargers}
+
+
+def _valet(valet: Valet) -> ValetPlan:
+    return ValetPlan(AreaId(valet.area), valet.vehicle_type, valet.fee_minor, valet.lost_claim_minor)
 
 
 def _spots(area: Area) -> Iterator[Spot]:

@@ -202,8 +202,9 @@ def _moved(fact: f.VehicleMoved, wall_ms: int) -> Iterator[Statement]:
             " verified = verified * ? WHERE ticket = ?",
             (fact.area, fact.spot, fact.spot_type, int(fact.verified), fact.ticket),
         )
-    yield _COUNT, (fact.from_area, 0, 1, 0)
-    yield _COUNT, (fact.area, 1, 0, 0)
+    if fact.from_area != fact.area:
+        yield _COUNT, (fact.from_area, 0, 1, 0)
+        yield _COUNT, (fact.area, 1, 0, 0)
 
 
 def _lost(fact: f.TicketLostDeclared, wall_ms: int) -> Iterator[Statement]:

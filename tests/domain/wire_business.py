@@ -6,6 +6,7 @@ A subject has its examples here and its golden file in golden/business; old line
 import json
 from pathlib import Path
 
+import wire_valet
 import wire_validations
 
 from gatectl.domain import codec
@@ -175,6 +176,7 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         r.QuotaSet("main", "COMPACT", 20, "office"),
     ),
     "validations": wire_validations.EXAMPLES,
+    "valet": wire_valet.EXAMPLES,
     "exceptions": (
         ExceptionNoted("damaged", TicketNumber("000012-K7QF"), "000019-K7QF", "mia", "washed", AT),
         ExceptionNoted("keyed", TicketNumber("000012-K7QF"), "OUT-1", "mia", "no light in the reader", AT),

@@ -466,6 +466,59 @@ CREATE TABLE fiscal_entries (
     signed_ms BIGINT,
     CONSTRAINT pk_fiscal_entries PRIMARY KEY (site_id, series, number)
 );
+CREATE TABLE valet (
+    site_id TEXT NOT NULL,
+    visit TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    claim TEXT NOT NULL,
+    issue BIGINT NOT NULL,
+    tag TEXT NOT NULL,
+    vehicle TEXT NOT NULL,
+    stand TEXT NOT NULL,
+    state TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    fee_minor BIGINT NOT NULL,
+    claim_fee_minor BIGINT NOT NULL,
+    notes BIGINT NOT NULL,
+    received_by TEXT NOT NULL,
+    received_ms BIGINT NOT NULL,
+    spot TEXT,
+    parked_by TEXT,
+    parked_ms BIGINT,
+    requested_by TEXT,
+    requested_ms BIGINT,
+    wanted_ms BIGINT,
+    fetched_by TEXT,
+    fetched_ms BIGINT,
+    ready_by TEXT,
+    ready_ms BIGINT,
+    returned_by TEXT,
+    returned_ms BIGINT,
+    returned_how TEXT,
+    open BOOLEAN NOT NULL,
+    CONSTRAINT pk_valet PRIMARY KEY (site_id, visit)
+);
+CREATE TABLE valet_notes (
+    site_id TEXT NOT NULL,
+    visit TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    moment TEXT NOT NULL,
+    note TEXT NOT NULL,
+    photos TEXT NOT NULL,
+    noted_by TEXT NOT NULL,
+    noted_ms BIGINT NOT NULL,
+    CONSTRAINT pk_valet_notes PRIMARY KEY (site_id, visit, number)
+);
+CREATE TABLE valet_claims (
+    site_id TEXT NOT NULL,
+    visit TEXT NOT NULL,
+    issue BIGINT NOT NULL,
+    claim TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    issued_by TEXT NOT NULL,
+    issued_ms BIGINT NOT NULL,
+    CONSTRAINT pk_valet_claims PRIMARY KEY (site_id, visit, issue)
+);
 """
 
 

@@ -15,6 +15,7 @@ from gatectl.domain.business import (
     shifts,
     spots,
     states,
+    valet,
     validation_desk,
 )
 from gatectl.domain.business.rule import Context, Rules, Verb, Word, Words, no_turn, nothing_open
@@ -31,6 +32,7 @@ SUBJECTS: Final[tuple[Rules, ...]] = (
     spots.RULES,
     states.RULES,
     exceptions.RULES,
+    valet.RULES,
     validation_desk.RULES,
     payments.RULES,
     fiscal.RULES,

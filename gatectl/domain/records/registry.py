@@ -17,6 +17,7 @@ from gatectl.domain.records import (
     shifts,
     spots,
     states,
+    valet,
     validations,
 )
 from gatectl.domain.records.record import Records
@@ -37,6 +38,7 @@ SUBJECTS: Final[tuple[Records, ...]] = (
     payments_debts.RECORDS,
     payments_terminals.RECORDS,
     payments_fiscal.RECORDS,
+    valet.RECORDS,
 )
 
 TABLES: Final[tuple[Table, ...]] = tuple(table for subject in SUBJECTS for table in subject.tables)

@@ -415,3 +415,53 @@ CREATE TABLE fiscal_entries (
     signed_ms INTEGER,
     PRIMARY KEY (series, number)
 ) WITHOUT ROWID;
+CREATE TABLE valet (
+    visit TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    claim TEXT NOT NULL,
+    issue INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    vehicle TEXT NOT NULL,
+    stand TEXT NOT NULL,
+    state TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    fee_minor INTEGER NOT NULL,
+    claim_fee_minor INTEGER NOT NULL,
+    notes INTEGER NOT NULL,
+    received_by TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    spot TEXT,
+    parked_by TEXT,
+    parked_ms INTEGER,
+    requested_by TEXT,
+    requested_ms INTEGER,
+    wanted_ms INTEGER,
+    fetched_by TEXT,
+    fetched_ms INTEGER,
+    ready_by TEXT,
+    ready_ms INTEGER,
+    returned_by TEXT,
+    returned_ms INTEGER,
+    returned_how TEXT,
+    open INTEGER NOT NULL,
+    PRIMARY KEY (visit)
+) WITHOUT ROWID;
+CREATE TABLE valet_notes (
+    visit TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    moment TEXT NOT NULL,
+    note TEXT NOT NULL,
+    photos TEXT NOT NULL,
+    noted_by TEXT NOT NULL,
+    noted_ms INTEGER NOT NULL,
+    PRIMARY KEY (visit, number)
+) WITHOUT ROWID;
+CREATE TABLE valet_claims (
+    visit TEXT NOT NULL,
+    issue INTEGER NOT NULL,
+    claim TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    issued_by TEXT NOT NULL,
+    issued_ms INTEGER NOT NULL,
+    PRIMARY KEY (visit, issue)
+) WITHOUT ROWID;
