@@ -93,6 +93,20 @@ class Record:
             object.__setattr__(self, "_header", made.encode())
         return self._header
 
+    def moved(self, seq: int) -> "Record":
+        """The same fact at another place; in another generation, as a rule."""
+        return Record(
+            seq,
+            self.fact_id,
+            self.wall_ms,
+            self.quality,
+            self.boot_id,
+            self.mono_ms,
+            self.kind,
+            self.version,
+            self.body,
+        )
+
     def to_line(self) -> bytes:
         """The record without its newline."""
         return b"%b%b%b}" % (self.header(), _MARK, self.body)

@@ -18,8 +18,8 @@ DAY_MINUTES: Final = 24 * 60
 WEEK_MINUTES: Final = 7 * DAY_MINUTES
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOBODY: Final = 255
-EDGES_KEPT: Final = 512
-"""Edges of bands and days that are remembered: every price of these days asks for the same ones."""
+EDGES_KEPT: Final = 4_096
+"""Edges of bands and days that are remembered: every price of these days asks for the same ones. As many as three years have."""
 
 
 class Window(NamedTuple):

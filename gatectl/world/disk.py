@@ -9,7 +9,7 @@ commit can fail late: then what it said no to is there all the same.
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Protocol
 
 from gatectl.domain import codec
@@ -307,7 +307,7 @@ class Disk:
         moved = self._rows[kept:]
         del self._rows[kept:]
         for seq, row in enumerate(moved, 1):
-            record = replace(row.record, seq=seq)
+            record = row.record.moved(seq)
             head = chain.link(head, record.header(), record.body)
             self._rows.append(Row(generation, record, head))
         self._befores = {old: at for old, at in self._befores.items() if old <= self._acked.generation}

@@ -9,7 +9,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -113,6 +113,7 @@ class Office:
     """Its people are at work on it: every question is sent away."""
     observed: Callable[[Request | Deed, Answer | None], None] = lambda _what, _answer: None
     """Sees each question with its answer, and each deed of the office's people."""
+    _zstd: zstandard.ZstdDecompressor = field(default_factory=zstandard.ZstdDecompressor)
 
     # -- what people do ------------------------------------------------------------------------------------------------
 
@@ -319,7 +320,7 @@ class Office:
             raise _Problem(415, "malformed")
         try:
             if encoding == "zstd":
-                return zstandard.ZstdDecompressor().decompress(body, max_output_size=2 * BATCH_BYTES_MAX)
+                return self._zstd.decompress(body, max_output_size=2 * BATCH_BYTES_MAX)
             return gzip.decompress(body) if encoding == "gzip" else body
         except (zstandard.ZstdError, OSError, EOFError) as error:
             raise _Problem(422, "malformed") from error
@@ -337,7 +338,7 @@ class Office:
         number = self.ids.get(record.fact_id)
         if number is not None:
             held = self.rows[number - self.dropped].record if number >= self.dropped else record
-            return "again" if replace(held, seq=record.seq) == record else "conflict"
+            return "again" if held.moved(record.seq) == record else "conflict"
         if self.age == "older" and record.kind in NEW_KINDS:
             return "unknown"
         return self._paid(record) if record.kind == "payment.taken" else "projected"
