@@ -256,6 +256,7 @@ class VehicleMoved(Fact):
     vend: VendId | None
     moved_ms: int
     verified: bool = True
+    from_spot: SpotId | None = None
 
 
 @dataclass(frozen=True, slots=True)

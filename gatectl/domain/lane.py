@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from gatectl.domain.beyond import PlaceBeyond
 from gatectl.domain.effects import Effect
 from gatectl.domain.facts import Fact, LaneFault, Line
 from gatectl.domain.ids import AreaId, JobId, LaneId, Moment, PaymentId, RequestId, SpotId, TicketNumber, VendId
@@ -91,12 +92,9 @@ class LanePlan:
     has_terminal: bool = False
     has_close: bool = True  # False: the barrier closes itself on its own loop
     vehicle_type: str = "CAR"
-    into: AreaId | None = None
-    """Of a passage: the area behind it; `area` is the one before it."""
-    outward: bool = False
-    """Of a passage: it leads out of a nested area, and lets everybody through whether there is room or not."""
-    near: tuple[int, ...] = ()
-    """Levels of `area` in the order in which a vehicle from this lane reaches them."""
+    into: AreaId | None = None  # of a passage: the area behind it; `area` is the one before it
+    outward: bool = False  # of a passage: it leads out of a nested area, and lets everybody through, room or not
+    near: tuple[int, ...] = ()  # levels of `area` in the order in which a vehicle from this lane reaches them
     timing: Timing = field(default_factory=Timing)
 
 
@@ -317,16 +315,6 @@ class Entitled:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceBeyond:
-    """Where a vehicle comes to that drives through a passage, and from where."""
-
-    from_area: AreaId
-    area: AreaId
-    spot: SpotId | None
-    spot_type: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
     """What a vehicle at an entry is told before it asks for a ticket: `text` is shown, the ticket keeps `fixed`."""
 
@@ -497,8 +485,7 @@ class Lane:
     """The ticket whose passage this opening committed: its vehicle may still reverse."""
     misses: tuple[int, ...] = ()
     """When PINs that nobody has were typed here, on the monotonic clock: the newest PIN_MISSES_MAX."""
-    asked: str | None = None
-    """A press ("") or a read code that waits for the arm to come down."""
+    asked: str | None = None  # a press ("") or a read code that waits for the arm to come down
     way_since_mono_ms: int = 0
     """When the way under the arm became known clear, or ceased to be."""
     phase_since_mono_ms: int = 0

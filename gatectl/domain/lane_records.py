@@ -101,8 +101,8 @@ def _moved(turn: Turn, ticket: TicketNumber | None, vend: VendId | None, verifie
     """From one area into another. `back`: against the lane's direction."""
     place = turn.view.place_beyond(ticket, back)
     at_ms = turn.view.now.wall_ms
-    lane, spot = turn.lane.plan.lane, place.spot
-    turn.record(VehicleMoved(ticket, lane, place.from_area, place.area, spot, place.spot_type, vend, at_ms, verified))
+    to = (place.from_area, place.area, place.spot, place.spot_type)
+    turn.record(VehicleMoved(ticket, turn.lane.plan.lane, *to, vend, at_ms, verified, place.from_spot))
 
 
 def came_back(turn: Turn, verified: bool) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gatectl.domain import tariffs, tickets
+from gatectl.domain.beyond import PlaceBeyond
 from gatectl.domain.books import Books, Payment, Stay
 from gatectl.domain.business import coupons, payments
 from gatectl.domain.business import registry as business
@@ -12,7 +13,7 @@ from gatectl.domain.business.rule import Context, No
 from gatectl.domain.business.validations import price_after
 from gatectl.domain.facts import TicketLearned
 from gatectl.domain.ids import AreaId, Boot, Moment, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
-from gatectl.domain.lane import Entitled, LanePlan, PlaceBeyond, Price, Quote, Reduced, Refusal, TicketOffer
+from gatectl.domain.lane import Entitled, LanePlan, Price, Quote, Reduced, Refusal, TicketOffer
 from gatectl.domain.lane_codes import NO_SUCH_PIN, is_pin
 from gatectl.domain.money_rules import LET_OUT
 from gatectl.domain.opening import Parker
@@ -148,7 +149,7 @@ class LaneView:
         if stay is None:
             return PlaceBeyond(behind if back else before, area, None, None)
         spot = self.books.spots.allocate(area, stay.vehicle_type)
-        return PlaceBeyond(stay.area, area, spot.spot if spot else None, spot.spot_type if spot else None)
+        return PlaceBeyond(stay.area, area, spot.spot if spot else None, spot.spot_type if spot else None, stay.spot)
 
     def admit(self, code: str) -> Price | Refusal:
         price = self._admitted(code)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gatectl.domain import entry_lane, exit_lane
 from gatectl.domain import facts as f
+from gatectl.domain.beyond import PlaceBeyond
 from gatectl.domain.effects import CloseArm, Effect, OpenArm, Reply, ShowText
 from gatectl.domain.ids import AreaId, LaneId, Moment, PaymentId, RequestId, TicketNumber, VendId
 from gatectl.domain.lane import (
@@ -30,7 +31,6 @@ from gatectl.domain.lane import (
     Layout,
     Loop,
     Phase,
-    PlaceBeyond,
     Price,
     Quote,
     Reduced,

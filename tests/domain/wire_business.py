@@ -26,6 +26,7 @@ from gatectl.domain.records.spots import (
     AreaRecounted,
     CountDoubted,
     HeldSpotChanged,
+    SegmentEnded,
     SpotClosed,
     SpotOpened,
     SpotsChanged,
@@ -111,6 +112,8 @@ EXAMPLES: dict[str, tuple[Fact, ...]] = {
         HeldSpotChanged("A-017", "000012-K7QF", "retyped", "main", -1, "LARGE"),
         HeldSpotChanged("R-001", "000013-K7QF", "removed", "roof", None, ""),
         CountDoubted("main", "free-flow", AT),
+        SegmentEnded("000012-K7QF", 1, "main", "A-017", AT - 60_000, AT),
+        SegmentEnded("000012-K7QF", 2, "inner", None, AT, AT + 60_000),
     ),
     "states": (
         StateSet("area", "main", "transient", "full", "mia", "a coach party comes at ten", AT),

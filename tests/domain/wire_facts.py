@@ -81,4 +81,8 @@ EXAMPLES: tuple[f.Fact, ...] = (
     f.PaymentTaken(KEY, T, "WALLET", 250, "EUR", 250, 0, 250, "t", (), "OUT-1", "", "OUT-1", 2, AT, offline=True),
     f.PaymentRefunded(KEY, PaymentId("back-1"), T, 250, "EUR", "mia", "machine ate it", "till-1", 10),
     f.PaymentRefunded(KEY, PaymentId("b-2"), T, 50, "EUR", "mia", "slow", "till-1", 11, "CASH", "till-1", AT, "R1"),
+    # Once more since VehicleMoved tells which spot was left.
+    f.VehicleMoved(T, OUT, MAIN, AreaId("inner"), SpotId("I-001"), "COMPACT", VEND, AT),
+    f.VehicleMoved(None, OUT, AreaId("inner"), MAIN, None, None, None, AT, verified=False),
+    f.VehicleMoved(T, OUT, MAIN, AreaId("inner"), SpotId("I-001"), "COMPACT", VEND, AT, True, SpotId("A-001")),
 )

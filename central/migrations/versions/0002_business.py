@@ -519,6 +519,16 @@ CREATE TABLE valet_claims (
     issued_ms BIGINT NOT NULL,
     CONSTRAINT pk_valet_claims PRIMARY KEY (site_id, visit, issue)
 );
+CREATE TABLE segments (
+    site_id TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    segment BIGINT NOT NULL,
+    area TEXT NOT NULL,
+    spot TEXT,
+    began_ms BIGINT NOT NULL,
+    ended_ms BIGINT NOT NULL,
+    CONSTRAINT pk_segments PRIMARY KEY (site_id, ticket, segment)
+);
 """
 
 

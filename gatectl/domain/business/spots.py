@@ -17,10 +17,12 @@ from gatectl.domain.records.spots import (
     AREA_SPOTS,
     COUNT_DOUBTS,
     RECOUNTS,
+    SEGMENTS,
     SPOTS_HELD,
     AreaRecounted,
     CountDoubted,
     HeldSpotChanged,
+    SegmentEnded,
     SpotClosed,
     SpotOpened,
     SpotsChanged,
@@ -131,6 +133,17 @@ def _passed(context: Context, fact: f.VehicleEntered | f.VehicleExited | f.Vehic
         yield from _at_lane(context, fact.lane, "unverified")
 
 
+def _moved(context: Context, fact: f.VehicleMoved) -> Iterable[Fact]:
+    """The part of the stay that is over; it began when the one before it ended, or with the stay."""
+    yield from _passed(context, fact)
+    stay = context.books.stays.get(fact.ticket) if fact.ticket is not None else None
+    if stay is None:
+        return
+    before = list(context.books.tables.where(SEGMENTS, "ticket", stay.ticket))
+    began_ms = max((whole(row, "ended_ms") for row in before), default=stay.entered_ms or stay.issued_ms)
+    yield SegmentEnded(stay.ticket, len(before) + 1, fact.from_area, fact.from_spot, began_ms, fact.moved_ms)
+
+
 def _moded(context: Context, fact: f.LaneModeChanged) -> Iterable[Fact]:
     why = {"held-open": "free-flow", "fire": "fire"}.get(fact.mode)
     if why is not None:
@@ -224,7 +237,7 @@ RULES: Final = Rules(
         f.SiteStarted: _started,
         f.VehicleEntered: _passed,
         f.VehicleExited: _passed,
-        f.VehicleMoved: _passed,
+        f.VehicleMoved: _moved,
         f.LaneModeChanged: _moded,
         f.LaneFaulted: _faulted,
     },

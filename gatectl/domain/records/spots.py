@@ -84,6 +84,19 @@ class HeldSpotChanged(Fact):
     spot_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentEnded(Fact):
+    """A stay left a place and goes on in another: one part of it is over. The part that goes on is the stay's own row."""
+
+    kind: ClassVar[str] = "segment.ended"
+    ticket: str
+    segment: int
+    area: str
+    spot: str | None
+    began_ms: int
+    ended_ms: int
+
+
 SPOTS_CLOSED: Final = Table(
     "spots_closed",
     ("spot",),
@@ -111,6 +124,13 @@ SPOTS_HELD: Final = Table(
     (*columns(spot=TEXT, ticket=TEXT, change=TEXT, area=TEXT), *nullable(level=WHOLE), *columns(spot_type=TEXT)),
 )
 """Spots that a site file changed under a vehicle, by the last such change."""
+SEGMENTS: Final = Table(
+    "segments",
+    ("ticket", "segment"),
+    (*columns(ticket=TEXT, segment=WHOLE, area=TEXT), *nullable(spot=TEXT), *columns(began_ms=WHOLE, ended_ms=WHOLE)),
+    indexes=("ticket",),
+)
+"""Parts of stays that are over, of a ticket in order: 1, 2, 3."""
 COUNT_DOUBTS: Final = Table("count_doubts", ("area",), columns(area=TEXT, why=TEXT, since_ms=WHOLE))
 """Areas whose count is estimated: why, since when, until a person counts."""
 
@@ -159,6 +179,11 @@ def _held_changed(fact: HeldSpotChanged) -> Iterable[Change]:
     yield Put(SPOTS_HELD, {**values, "level": fact.level, "spot_type": fact.spot_type})
 
 
+def _ended(fact: SegmentEnded) -> Iterable[Change]:
+    values: dict[str, Value] = {"ticket": fact.ticket, "segment": fact.segment, "area": fact.area, "spot": fact.spot}
+    yield Put(SEGMENTS, {**values, "began_ms": fact.began_ms, "ended_ms": fact.ended_ms})
+
+
 def _doubted(fact: CountDoubted) -> Iterable[Change]:
     yield Put(COUNT_DOUBTS, {"area": fact.area, "why": fact.why, "since_ms": fact.since_ms})
 
@@ -170,7 +195,7 @@ def _tell_recounted(b: Mapping[str, Any]) -> str:
 
 RECORDS: Final = Records(
     "spots",
-    (SPOTS_CLOSED, RECOUNTS, AREA_SPOTS, SPOTS_HELD, COUNT_DOUBTS),
+    (SPOTS_CLOSED, RECOUNTS, AREA_SPOTS, SPOTS_HELD, COUNT_DOUBTS, SEGMENTS),
     {
         SpotClosed: _closed,
         SpotOpened: _opened,
@@ -178,6 +203,7 @@ RECORDS: Final = Records(
         SpotsChanged: _spots_changed,
         HeldSpotChanged: _held_changed,
         CountDoubted: _doubted,
+        SegmentEnded: _ended,
     },
     {
         SpotClosed: lambda b: f"spot {b['spot']} out of service by {b['by']}: {b['reason']}",
@@ -187,6 +213,7 @@ RECORDS: Final = Records(
             f"{b['area']}: the site file has {b['spots']} spots, before it were {b['spots_before']}"
         ),
         HeldSpotChanged: lambda b: f"spot {b['spot']} was {b['change']} by the site file; {b['ticket']} stands there",
+        SegmentEnded: lambda b: f"{b['ticket']} was in {b['area']} until now, part {b['segment']} of its stay",
         CountDoubted: lambda b: f"{b['area']}: the count is estimated from now on ({b['why']})",
     },
 )

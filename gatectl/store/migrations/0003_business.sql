@@ -465,3 +465,12 @@ CREATE TABLE valet_claims (
     issued_ms INTEGER NOT NULL,
     PRIMARY KEY (visit, issue)
 ) WITHOUT ROWID;
+CREATE TABLE segments (
+    ticket TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    area TEXT NOT NULL,
+    spot TEXT,
+    began_ms INTEGER NOT NULL,
+    ended_ms INTEGER NOT NULL,
+    PRIMARY KEY (ticket, segment)
+) WITHOUT ROWID;
