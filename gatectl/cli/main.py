@@ -111,6 +111,12 @@ def _coupon() -> click.Command:
     return coupon
 
 
+def _valet() -> click.Command:
+    from gatectl.cli.valet import valet
+
+    return valet
+
+
 def _validate() -> click.Command:
     from gatectl.cli.coupon import validate
 
@@ -208,6 +214,7 @@ COMMANDS = {
     "charger": ("Chargers and charging sessions: list, show, start, stop.", _charger),
     "reservation": ("Places promised for some hours: make, show, extend, cancel.", _reservation),
     "coupon": ("Coupons: put on a ticket, make, sign, list; merchants.", _coupon),
+    "valet": ("Vehicles taken over: park, queue, hand back; key tags and claim checks.", _valet),
     "validate": ("A merchant validates a ticket.", _validate),
     "events": ("What happened, in words.", _events),
     "availability": ("Free spots, who is let in, and how far to trust it.", _availability),
