@@ -24,6 +24,7 @@ from central.db.migrate import current, migrate, newest
 from central.db.projection import rebuild as rebuild_site
 from central.db.refusal import Refused
 from central.embedded import EmbeddedError, EmbeddedServer
+from gatectl.domain.business.registry import FEEDS
 from gatectl.domain.tariff_reading import TariffRefused
 from gatectl.domain.tariffs import from_body
 from sync.records import Malformed, plain
@@ -328,6 +329,45 @@ def prove(place: _Place, name_of_site: str) -> None:
         click.echo(f"note: {seen.parked} record(s) are parked and not in the totals", err=True)
     if broken is not None:
         raise click.ClickException(f"generation {broken.generation}, record {broken.seq}: {broken.why}")
+
+
+@app.group()
+def row() -> None:
+    """Reference data for the sites: passes, contracts, reservations, quotas and what else they take in."""
+
+
+_KIND: Final = click.Choice(sorted(FEEDS))
+
+
+@row.command("put")
+@click.argument("name_of_site", metavar="SITE")
+@click.argument("kind", type=_KIND)
+@click.argument("key")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.pass_obj
+def row_put(place: _Place, name_of_site: str, kind: str, key: str, file: Path) -> None:
+    """Send a row to a site: FILE is a JSON object as docs/business tells it. The site judges it, and says so if it refuses."""
+    if file.stat().st_size > TARIFF_BYTES_MAX:
+        raise click.ClickException(f"{file}: more than {TARIFF_BYTES_MAX} bytes")
+    try:
+        body = plain(file.read_bytes())
+    except Malformed as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    with place.connection() as connection:
+        seq = feed.put(connection, name_of_site, kind, key, body)
+    _say({"schema": "gatectl-central.row/1", "site": name_of_site, "kind": kind, "key": key, "feed_seq": seq})
+
+
+@row.command("remove")
+@click.argument("name_of_site", metavar="SITE")
+@click.argument("kind", type=_KIND)
+@click.argument("key")
+@click.pass_obj
+def row_remove(place: _Place, name_of_site: str, kind: str, key: str) -> None:
+    """Take a row away from a site: a pass is withdrawn, a reservation cancelled that nobody has used."""
+    with place.connection() as connection:
+        seq = feed.put(connection, name_of_site, kind, key, None)
+    _say({"schema": "gatectl-central.row/1", "site": name_of_site, "kind": kind, "key": key, "feed_seq": seq})
 
 
 @app.group()

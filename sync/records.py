@@ -409,7 +409,8 @@ class FeedRow:
     """The whole of one row of reference data; `body` None: the row is gone.
 
     Kind "tariff": key is the version's name, body the tariff as gatectl.domain.tariffs reads it, with `id` = key and
-    `effective_from_ms`; the site judges it.
+    `effective_from_ms`; the site judges it. Other kinds ("pass", "contract", "reservation", "quota" ...) are their subjects', as
+    docs/business tells them; a site that does not know a kind keeps the row and does nothing.
     """
 
     seq: int

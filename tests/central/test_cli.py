@@ -357,3 +357,15 @@ def test_the_ready_line_also_goes_to_a_descriptor(dsn) -> None:
         process.terminate()
 
     assert "gatectl-central.ready/1" == line["schema"]
+
+
+def test_a_row_reaches_the_site_and_is_taken_away(run, site, engine, tmp_path) -> None:
+    """A pass, whole; then gone. A kind that no site takes in is a slip."""
+    file = tmp_path / "pass.json"
+    file.write_text('{"from_ms": 0, "cars": 2}')
+    assert 1 == said(run("row", "put", "north", "pass", "M7", str(file)))["feed_seq"]
+    assert 2 == said(run("row", "remove", "north", "pass", "M7"))["feed_seq"]
+    run("row", "remove", "north", "pasta", "M7", code=2)
+
+    row = feed.poll(engine, "north", 1, 0).rows[-1]
+    assert ("pass", "M7", None) == (row.kind, row.key, row.body)

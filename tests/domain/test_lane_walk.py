@@ -103,7 +103,7 @@ def any_input(pick: random.Random, story: Story) -> Input:
         TicketPresented(job),
         TicketPulled(job),
         TicketPrinted(job),
-        CodeWasRead(ticket),
+        CodeWasRead(pick.choice([ticket, "pass", "0815"])),
         TerminalAnswered(pick.choice(pending), pick.choice(["approved", "declined", "unknown", "timed-out"])),
         DeadlinePassed(),
     ]
@@ -135,7 +135,7 @@ def next_in_a_good_day(pick: random.Random, story: Story) -> Input:
     by_phase: dict[Phase, list[Input]] = {
         Phase.STARTING: [*well, ArmMoved(pick.choice([Arm.DOWN, Arm.UP]))],
         Phase.IDLE: [a_on],
-        Phase.PRESENT: [ButtonPressed(), CodeWasRead(str(ticket)), ArmMoved(Arm.DOWN)],
+        Phase.PRESENT: [ButtonPressed(), CodeWasRead(pick.choice([str(ticket), "pass"])), ArmMoved(Arm.DOWN)],
         Phase.PRINTING: [TicketPresented(job), TicketPrinted(job)],
         Phase.PRESENTED: [TicketPulled(job)],
         Phase.PAYING: [TerminalAnswered(payment, "approved")],
@@ -143,7 +143,7 @@ def next_in_a_good_day(pick: random.Random, story: Story) -> Input:
         Phase.OPEN: [b_on, ArmMoved(Arm.UP)],
         Phase.PASSING: [*well, c_on],
         Phase.CLOSING: [ArmAnswered(vend, "close", "confirmed", ""), ArmMoved(Arm.DOWN)],
-        Phase.HELD_OPEN: [*released, *well, b_on, a_on, CodeWasRead(str(ticket))],
+        Phase.HELD_OPEN: [*released, *well, b_on, a_on, CodeWasRead(pick.choice([str(ticket), "pass"]))],
         Phase.LOCKED: released,
         Phase.FIRE: [FireChanged(False), *released, *well, a_on, b_on],
         Phase.OUT_OF_SERVICE: [
