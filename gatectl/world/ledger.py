@@ -12,6 +12,7 @@ from typing import Any, Final
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+from gatectl.world.books_charging import ChargingBooks, sessions_are_the_same
 from gatectl.world.books_rights import RightsBook, differing
 from gatectl.world.holding import Broken, hold
 
@@ -63,6 +64,7 @@ class Ledger:
     recent: dict[TicketNumber, None] = field(default_factory=dict)
     """The newest tickets, issued or learned."""
     rights: RightsBook = field(default_factory=RightsBook)
+    charging: ChargingBooks = field(default_factory=ChargingBooks)
     forgotten: set[TicketNumber] = field(default_factory=set)
     """Tickets of a past that the disk does not have any more: each may be learned once."""
 
@@ -91,6 +93,7 @@ class Ledger:
         keep = _KEEP.get(type(fact))
         if keep is not None:
             keep(self, fact)
+        self.charging.witness(fact)
         self.rights.witness(fact)
 
     # -- what several facts share
@@ -341,10 +344,15 @@ def rights_are_the_same(ledger: Ledger, books: Books) -> None:
     hold(not ended, "a right that is inside has an open ticket", str(ended))
 
 
+def charging_is_the_same(ledger: Ledger, books: Books) -> None:
+    sessions_are_the_same(ledger.charging, books)
+
+
 RECOUNTS: Final = (
     counts_equal_the_recount,
     open_tickets_are_the_same,
     open_vends_are_the_same,
     money_is_the_same,
     rights_are_the_same,
+    charging_is_the_same,
 )

@@ -20,6 +20,7 @@ from gatectl.domain.lane import Lane, LanePlan
 from gatectl.domain.plan import SitePlan
 from gatectl.world import demand, liveness
 from gatectl.world.chance import ALL, Chosen, stream
+from gatectl.world.charging import Charging, with_chargers
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
@@ -123,7 +124,8 @@ class World:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.kernel = kernel = Kernel()
-        plan = options.plan or site_plan(options.seed, options.lanes, spots=60 * options.lanes)
+        made_up = with_chargers(site_plan(options.seed, options.lanes, spots=60 * options.lanes), options.seed)
+        plan = options.plan or made_up
         self.plan = plan
         self._power = self._rng("power")
         self.ledger = Ledger(self._paid)
@@ -180,6 +182,7 @@ class World:
         }
         self.signer = Signer(kernel, self._rng("signer"), self.daemon.post, lambda: self.daemon.life)
         self.desk = Desk(kernel, self._rng("desk"), self.daemon.post)
+        self.charging = Charging(kernel, options.seed, plan, self.ledger, self.daemon.post)
         self.motorists = Motorists(
             kernel,
             options.seed,
@@ -253,6 +256,7 @@ class World:
     def _perform(self, effect: fx.Effect) -> None:
         if isinstance(effect, fx.Reply):
             self.desk.replied(effect)
+            self.charging.replied(effect)
         elif isinstance(effect, fx.SignEntry):
             self.signer.ask(effect)
         elif isinstance(effect, fx.Authorise | fx.CancelPayment | fx.QueryPayment | fx.ReversePayment):
@@ -314,7 +318,14 @@ class World:
             {"closing overtaken by a vehicle": self.inspector.overtaken, "told that it is full": self.inspector.full}
         )
         histories = dict(self.histories.happened)
-        return self.ledger.kinds | self.motorists.counts | self.weather.counts | histories | dict(+looked)
+        return (
+            self.ledger.kinds
+            | self.motorists.counts
+            | self.weather.counts
+            | histories
+            | self.charging.counts
+            | dict(+looked)
+        )
 
     def _live(self) -> None:
         self.begin()
@@ -336,6 +347,7 @@ class World:
         yield self.rights.sales()
         yield self.histories.keep_backups()
         yield self.histories.people()
+        yield from self.charging.processes()
         yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)
         if self.options.faults_per_hour:
             yield self.weather.run()
@@ -346,10 +358,11 @@ class World:
         while self.kernel.now_ms < end_ms and not until():
             self.kernel.run_to(min(end_ms, self.kernel.now_ms + step_ms))
             self.inspector.audit(self.daemon)
+            self.charging.nothing_is_billed_that_was_not_delivered()
 
     def wind_up(self) -> None:
         """Nothing breaks any more, what is broken is mended: then everything must serve again."""
-        self.weather.active = self.motorists.open = False
+        self.weather.active = self.motorists.open = self.charging.open = False
         self.go_on(8 * HOUR_MS, lambda: not self.weather.busy)
         hold(not self.weather.busy, "every fault ends", str(self.weather.busy))
         self.go_on(2 * HOUR_MS)

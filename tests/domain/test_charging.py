@@ -10,6 +10,7 @@ from gatectl.domain.business import charging
 from gatectl.domain.chargers import Charger, ChargingPrices
 from gatectl.domain.effects import PrintTicket, Reply, SteerCharger
 from gatectl.domain.events import Asked, CashOffered, DeviceWent, LostTicketDeclared
+from gatectl.domain.facts import VehicleMoved
 from gatectl.domain.ids import Boot, PaymentId, RequestId, SpotId, TicketNumber
 from gatectl.domain.lane import ArmingLoopChanged
 from gatectl.domain.plan import SitePlan
@@ -326,3 +327,12 @@ def test_whatever_a_charger_says_energy_is_billed_once_and_never_negative(seed: 
         assert sum(row["state"] == "charging" for row in sessions) <= 1
         billed_before = billed
     assert {row["charger"] for row in story.site.books.tables.all(CHARGERS)} == {"EV-1", "EV-2", "EV-3"}
+
+
+def test_a_stay_that_goes_on_into_another_area_leaves_its_charger() -> None:
+    """Its spot there is another one: who comes to the charger next is not taken for it."""
+    story = ev_story()
+    ticket = story.enter().ticket
+    story.site._record(VehicleMoved(ticket, OUT, AREA, AREA, None, None, None, story.now.wall_ms))
+
+    assert [] == list(story.site.books.tables.where(CHARGERS, "ticket", ticket))

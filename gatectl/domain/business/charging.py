@@ -79,13 +79,24 @@ def _surcharge(context: Context, bill: Bill) -> Iterator[Line]:
 
 def _entered(context: Context, fact: f.VehicleEntered) -> Iterator[Fact]:
     """The stay that was given a charger's spot is inside."""
+    yield from _stands(context, fact.ticket)
+
+
+def _moved(context: Context, fact: f.VehicleMoved) -> Iterator[Fact]:
+    """From one area into another, where it has another spot."""
+    if fact.ticket is not None:
+        yield from _spot_left(context, fact.ticket)
+        yield from _stands(context, fact.ticket)
+
+
+def _stands(context: Context, ticket: TicketNumber) -> Iterator[Fact]:
     if not context.plan.chargers:
         return
-    spot = context.books.stays[fact.ticket].spot
+    spot = context.books.stays[ticket].spot
     for charger in context.plan.chargers:
         if spot is not None and charger.spot == spot:
             yield from sessions.known(context, charger.charger)
-            yield ChargerSpotTaken(charger.charger, fact.ticket, context.now.wall_ms)
+            yield ChargerSpotTaken(charger.charger, ticket, context.now.wall_ms)
 
 
 def _spot_left(context: Context, ticket: TicketNumber) -> Iterator[Fact]:
@@ -164,6 +175,7 @@ RULES: Final = Rules(
     VERBS,
     follow={
         f.VehicleEntered: _entered,
+        f.VehicleMoved: _moved,
         f.VehicleExited: _exited,
         f.EntryReversed: _gone,
         f.TicketWrittenOff: _gone,
