@@ -52,6 +52,12 @@ ROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "lost ticket, and void tickets that turn up": ("ticket.lost", "refused E-TKT-05"),
     "card refused, terminal silent": ("payment declined", "payment cancelled", "payment timed-out"),
     "site full": ("told that it is full",),
+    "spots out of service, counts, classes turned away": (
+        "spot.closed",
+        "area.recounted",
+        "state.set",
+        "count.doubted",
+    ),
     "charge points that repeat, tell late, forget": ("charger repeats", "charger tells late", "charger forgets"),
     "charging that is nobody's, that ends with its stay": ("charging.unclaimed", "charging.settled"),
     "charger faulted": ("charger.faulted", "charger.cleared"),

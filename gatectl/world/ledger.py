@@ -12,6 +12,7 @@ from typing import Any, Final
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
+from gatectl.domain.records.spots import SpotClosed, SpotOpened
 from gatectl.world.books_charging import ChargingBooks, sessions_are_the_same
 from gatectl.world.books_rights import RightsBook, differing
 from gatectl.world.holding import Broken, hold
@@ -63,6 +64,8 @@ class Ledger:
     """How often each kind of fact, and each irregularity, fault and void reason, was seen."""
     recent: dict[TicketNumber, None] = field(default_factory=dict)
     """The newest tickets, issued or learned."""
+    out_of_service: set[SpotId] = field(default_factory=set)
+    """Spots that nobody may be sent to."""
     rights: RightsBook = field(default_factory=RightsBook)
     charging: ChargingBooks = field(default_factory=ChargingBooks)
     forgotten: set[TicketNumber] = field(default_factory=set)
@@ -119,6 +122,7 @@ class Ledger:
     def _takes_spot(self, ticket: TicketNumber, spot: SpotId | None) -> None:
         if spot is not None:
             hold(spot not in self.spots, "no spot holds two tickets", f"{spot} for {ticket}")
+            hold(spot not in self.out_of_service, "nobody is sent to a spot out of service", f"{spot} for {ticket}")
             self.spots[spot] = ticket
 
     def _count(self, area: AreaId, by: int) -> None:
@@ -201,6 +205,14 @@ def _went_on(ledger: Ledger, fact: f.VehicleMoved) -> None:
     ledger._count(fact.from_area, -1)
     ledger._count(fact.area, +1)
     ledger._passage(fact.vend)
+
+
+def _spot_closed(ledger: Ledger, fact: SpotClosed) -> None:
+    ledger.out_of_service.add(SpotId(fact.spot))
+
+
+def _spot_opened(ledger: Ledger, fact: SpotOpened) -> None:
+    ledger.out_of_service.discard(SpotId(fact.spot))
 
 
 def _lost(ledger: Ledger, fact: f.TicketLostDeclared) -> None:
@@ -293,6 +305,8 @@ _KEEP: Final[Mapping[type[f.Fact], Callable[[Ledger, Any], None]]] = {
     f.TicketReturned: _returned,
     f.VehicleExited: _exited,
     f.VehicleMoved: _went_on,
+    SpotClosed: _spot_closed,
+    SpotOpened: _spot_opened,
     f.TicketLostDeclared: _lost,
     f.TicketWrittenOff: _written_off,
     f.CountAdjusted: _adjusted,

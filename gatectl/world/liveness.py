@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from gatectl.domain.ids import LaneId
 from gatectl.domain.lane import Lane, LaneKind
+from gatectl.world.daemon import Daemon
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices
 from gatectl.world.kernel import Kernel
@@ -31,6 +32,8 @@ class Afterwards(Protocol):
     desk: Desk
     uplink: Uplink
     ledger: Ledger
+    daemon: Daemon
+    signs: dict[str, str]
 
     def lane(self, lane: LaneId) -> Lane | None: ...
 
@@ -41,6 +44,16 @@ class _Tally:
 
     def one(self) -> None:
         self.done += 1
+
+
+def signs_show_what_is_free(world: Afterwards) -> None:
+    """When all is quiet every count sign shows what the books say, and no more than that was free is promised."""
+    site = world.daemon.site
+    hold(site is not None, "the site runs at the end", "it does not")
+    assert site is not None
+    for area in site.plan.areas if site.plan.announces else ():
+        free, shown = sum(site.books.spots.free(area).values()), world.signs.get(f"area/{area}/free")
+        hold(str(free) == shown, "signs show what is free", f"{area}: {shown} shown, {free} free")
 
 
 def _wait(kernel: Kernel, until: Callable[[], bool], most_ms: int) -> bool:

@@ -18,6 +18,8 @@ from gatectl.world.chance import stream
 SITE: Final = SiteId("sim-01")
 AREA: Final = AreaId("main")
 LANES_MAX: Final = 100
+SIGNS_EACH: Final = 3
+"""One site of so many has signs."""
 _TARIFF: Final = {
     "id": "base-2026",
     "effective_from": datetime(2026, 1, 1, tzinfo=UTC),
@@ -87,6 +89,7 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         compatible=COMPATIBLE,
         config_digest=f"seed-{seed}",
         software="gatectl/simulate",
+        announces=seed % SIGNS_EACH == 0,
         quotas={(AREA, "COMPACT"): spots // 10},
     )
 

@@ -37,6 +37,7 @@ from gatectl.world.plans import site_plan
 from gatectl.world.rights import Rights
 from gatectl.world.road import ROADS_MS, Road
 from gatectl.world.signer import Signer
+from gatectl.world.steward import Steward
 from gatectl.world.store_disk import StoreDisk
 from gatectl.world.terminal import Terminal
 from gatectl.world.uplink import Uplink
@@ -347,6 +348,7 @@ class World:
         yield self.rights.sales()
         yield self.histories.keep_backups()
         yield self.histories.people()
+        yield Steward(self.daemon, self.desk, self.ledger, self.options.seed).rounds()
         yield from self.charging.processes()
         yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)
         if self.options.faults_per_hour:
@@ -370,6 +372,7 @@ class World:
         liveness.the_office_has_everything(self)
         both_ends_agree(self.histories)
         liveness.all_money_is_on_record(self)
+        liveness.signs_show_what_is_free(self)
         if not self.weather.counts:
             liveness.the_count_is_the_truth(self)
 

@@ -31,7 +31,7 @@ from gatectl.domain.lane import (
 )
 from gatectl.domain.opening import Hours, Parker, open_by_hours
 from gatectl.domain.plan import SitePlan
-from gatectl.domain.records.spots import AreaRecounted, CountDoubted, HeldSpotChanged, SpotsChanged
+from gatectl.domain.records.spots import AreaRecounted, CountDoubted, HeldSpotChanged, SegmentEnded, SpotsChanged
 from gatectl.domain.records.states import AreaFilled, AreaReopened, HoursTurned
 from gatectl.domain.spot_rules import AreaRules
 from gatectl.domain.spots import Spot, SpotIndex
@@ -291,6 +291,10 @@ def test_a_stay_goes_on_in_the_inner_area_and_comes_back() -> None:
     assert "through" == through(story, UP, first.code)
     assert ((2, 0), AREA) == (counts(story), story.site.books.stays[first.ticket].area)
     assert "through" == through(story, DOWN, second.code)
+    parts = [x for x in story.facts if isinstance(x, SegmentEnded) and x.ticket == first.ticket]
+    assert [(1, AREA, "A-000"), (2, INNER, "I-001")] == [(x.segment, x.area, x.spot) for x in parts]
+    assert stay.entered_ms == parts[0].began_ms
+    assert parts[0].ended_ms == parts[1].began_ms < parts[1].ended_ms
 
 
 def test_a_vehicle_that_backs_out_of_a_passage_has_not_moved() -> None:
