@@ -44,6 +44,7 @@ def meaning(raw: Raw) -> Iterator[Complaint]:
     yield from _devices(raw)
     yield from _lanes(raw)
     yield from _stations(raw)
+    yield from _fiscal(_table(raw, "fiscal"))
     yield from _chargers(raw)
     yield from _doubles(raw, "tariffs")
     yield from _valet(raw)
@@ -201,6 +202,26 @@ def _stations(raw: Raw) -> Iterator[Complaint]:
         device = station.get("device")
         if isinstance(device, str) and device not in devices:
             yield _unknown(("stations", index, "device"), "device", device, devices)
+
+
+FISCAL: Mapping[str, tuple[str, ...]] = {
+    "rksv": ("cashbox", "certificate"),
+    "pt": ("tax_number", "software", "key_version", "codes"),
+}
+"""What a regime cannot do without, and no other has."""
+
+
+def _fiscal(fiscal: Raw) -> Iterator[Complaint]:
+    regime = fiscal.get("regime")
+    if not isinstance(regime, str):
+        return
+    for key in FISCAL.get(regime, ()):
+        if key not in fiscal and key != "key_version":
+            yield Complaint(("fiscal",), f"no {key}", f"{key} = ..., which {regime} needs")
+    for other, keys in FISCAL.items():
+        for key in keys if other != regime else ():
+            if key in fiscal:
+                yield Complaint(("fiscal", key), f"{key!r} with the regime {regime!r}", f"it belongs to {other!r}")
 
 
 def _chargers(raw: Raw) -> Iterator[Complaint]:

@@ -28,6 +28,7 @@ TypeName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=40)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
+AmountMinor = Annotated[int, Field(ge=0, le=1_000_000_000)]
 WaitMs = Annotated[int, Field(ge=100, le=3_600_000)]
 PriceMinor = Annotated[int, Field(ge=0, le=1_000_000)]
 """A price of one thing: a million of the smallest coins is a slip of the keyboard in any currency."""
@@ -234,10 +235,39 @@ class Lane(Model):
 
 
 class Station(Model):
-    """A pay station: a device with the capability "station"."""
+    """A pay station: a device with the capability "station". One that `gives_change` not keeps what is too much, on record."""
 
     id: Name
     device: str
+    gives_change: bool = True
+
+
+class Money(Model):
+    """`[money]`: amounts are minor units of the site's currency.
+
+    `offline_payment_minor`, `offline_day_minor`: what terminals may approve without asking the issuer, for one payment and on
+    one day.
+    `shift_tills`: tills that take and give nothing without an open shift. `uncollectable`: what an exit does whose terminal
+    cannot be reached.
+    """
+
+    offline_payment_minor: AmountMinor = 0
+    offline_day_minor: AmountMinor = 0
+    shift_tills: tuple[Name, ...] = ()
+    uncollectable: Literal["call", "let-out"] = "call"
+
+
+class Fiscal(Model):
+    """`[fiscal]`: the chained journal of receipts that the law of the place wants (docs/business/payments.md)."""
+
+    regime: Literal["none", "rksv", "pt"]
+    tax_percent: Annotated[int, Field(ge=0, le=50)] = 20
+    cashbox: Name | None = None
+    certificate: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")] | None = None
+    tax_number: Annotated[str, Field(pattern=r"^[0-9]{9}$")] | None = None
+    software: Annotated[str, Field(pattern=r"^[0-9]{1,8}$")] | None = None
+    key_version: Annotated[int, Field(ge=1, le=1_000)] = 1
+    codes: dict[str, Annotated[str, Field(pattern=r"^[0-9A-Z]{8,}$", max_length=32)]] = {}
 
 
 class Quota(Model):
@@ -288,6 +318,8 @@ class Site(Model):
     devices: dict[Name, Device] = {}
     lanes: tuple[Lane, ...]
     stations: tuple[Station, ...] = ()
+    money: Money = Money()
+    fiscal: Fiscal | None = None
     quotas: tuple[Quota, ...] = ()
     chargers: tuple[Charger, ...] = ()
     charging: Charging = Charging()

@@ -108,4 +108,8 @@ _verb("hold", "Hold the arm open until released. Asks why.")
 _verb("release", "End holding; the lane closes when its loop is clear.")
 _verb("lock", "Take the lane out of service. Never asks.")
 _verb("unlock", "Put a locked lane back into service.")
+_verb(
+    "void-payment",
+    "Take back what the terminal took for the vehicle that still stands here; the arm comes down. Asks why.",
+)
 _verb("reset", "Say that fire is over or the boom is mended. Asks why.")

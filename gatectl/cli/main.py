@@ -75,6 +75,24 @@ def _charger() -> click.Command:
     return charger
 
 
+def _refund() -> click.Command:
+    from gatectl.cli.refund import refund
+
+    return refund
+
+
+def _debt() -> click.Command:
+    from gatectl.cli.debt import debt
+
+    return debt
+
+
+def _fiscal() -> click.Command:
+    from gatectl.cli.fiscal import fiscal
+
+    return fiscal
+
+
 def _shift() -> click.Command:
     from gatectl.cli.shift import shift
 
@@ -208,7 +226,10 @@ COMMANDS = {
     "printer": ("Printers: state, test page.", _printer),
     "ticket": ("Tickets: find, show, void; lost, damaged, swapped, stale ones.", _ticket),
     "tariff": ("Check tariffs; price a stay; plot a price.", _tariff),
-    "pay": ("Take cash for a ticket.", _pay),
+    "pay": ("Take money for a ticket.", _pay),
+    "refund": ("Give back a payment, or a part of it.", _refund),
+    "debt": ("What drivers owe who could not pay: make, list, pay, forgive.", _debt),
+    "fiscal": ("The journal of receipts that the law wants: list, export, verify.", _fiscal),
     "shift": ("A cashier's shift: float, cash, count, difference.", _shift),
     "pass": ("Passes of monthly and annual parkers: make, show, suspend, set to neutral.", _pass),
     "charger": ("Chargers and charging sessions: list, show, start, stop.", _charger),

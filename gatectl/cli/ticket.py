@@ -108,12 +108,13 @@ def ticket_screen(answer: dict[str, Any], utc: bool) -> str:
                 str(row["state"]).lower(),
                 str(row["method"]),
                 money(row["amount_minor"], row["currency"]),
+                money(row["refunded_minor"], row["currency"]) if row["refunded_minor"] else "-",
                 f"{row['series']}-{row['receipt']}" if row["receipt"] else "-",
                 clock(row["paid_ms"], utc),
             )
             for row in paid
         ]
-        parts.append("\n" + table(("PAYMENT", "METHOD", "AMOUNT", "RECEIPT", "AT"), lines))
+        parts.append("\n" + table(("PAYMENT", "METHOD", "AMOUNT", "REFUNDED", "RECEIPT", "AT"), lines))
     parts.append("\n" + "\n".join(event_line(event, utc) for event in answer["events"]))
     return "\n".join(parts)
 

@@ -268,6 +268,14 @@ _TABLE = (
         409,
     ),
     Code(
+        "E-FISC-01",
+        "The fiscal journal does not hold.",
+        "An entry is missing, was changed, or is signed by another key; the message names the first.",
+        "Take a backup, then: gatectl journal check",
+        _F,
+        422,
+    ),
+    Code(
         "E-TIME-01",
         "The clock is not set, so nothing can be priced.",
         "The machine started without network time and its battery clock is wrong.",

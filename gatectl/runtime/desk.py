@@ -86,6 +86,7 @@ class CashPayment:
     key: str
     till: str
     who: str
+    reference: str = ""
 
 
 class Desk(Protocol):

@@ -1,5 +1,7 @@
 """Signing with keys in files, through the cryptography library. Loaded only where a site has a fiscal journal."""
 
+import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
@@ -7,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from gatectl.runtime.keys import KeysRefused
 
@@ -64,6 +66,29 @@ def _loaded(pem: bytes) -> object:
         return load_pem_private_key(pem, None)
     except (ValueError, TypeError) as error:
         raise KeysRefused("the fiscal signing key is not a PEM key without a password") from error
+
+
+def es256_by(pem: bytes) -> Callable[[bytes, bytes], bool]:
+    """What tells whether 64 bytes are the ES256 signature of a message by a public key. Raises KeysRefused."""
+    key = _public(pem)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise KeysRefused("not a public key for ECDSA")
+    return lambda message, signature: is_es256(key, message, signature)
+
+
+def rsa_sha1_by(pem: bytes) -> Callable[[bytes, str], bool]:
+    """The same for RSA with SHA-1; the signature is base64. Raises KeysRefused."""
+    key = _public(pem)
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise KeysRefused("not a public RSA key")
+    return lambda message, signature: is_rsa_sha1(key, message, base64.b64decode(signature))
+
+
+def _public(pem: bytes) -> object:
+    try:
+        return load_pem_public_key(pem)
+    except ValueError as error:
+        raise KeysRefused("not a public key in PEM") from error
 
 
 def is_es256(key: ec.EllipticCurvePublicKey, message: bytes, signature: bytes) -> bool:

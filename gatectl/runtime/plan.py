@@ -10,8 +10,10 @@ from drivers.api import DeviceSpec, PortSpec
 from gatectl.domain import chargers
 from gatectl.domain.business.coupon_terms import read_coupon, read_merchant
 from gatectl.domain.chargers import ChargingPrices
+from gatectl.domain.fiscal import FiscalPlan
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout, Timing
+from gatectl.domain.money_rules import MoneyRules
 from gatectl.domain.opening import Hours, Parker
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spot_rules import PLAIN, AreaRules, Reserve, Strategy
@@ -47,6 +49,23 @@ def site_plan(site: Site, keyring: Keyring, software: str) -> SitePlan:
         announces=bool(announcers(site)),
         chargers=tuple(_charger(charger) for charger in site.chargers),
         charging=ChargingPrices(**site.charging.model_dump()),
+        money=_money(site),
+    )
+
+
+def _money(site: Site) -> MoneyRules:
+    money, law = site.money, site.fiscal
+    fiscal = None
+    if law is not None and law.regime != "none":
+        given = {name: value for name, value in law if value is not None}
+        fiscal = FiscalPlan(**given)
+    return MoneyRules(
+        money.offline_payment_minor,
+        money.offline_day_minor,
+        frozenset(money.shift_tills),
+        frozenset(station.id for station in site.stations if not station.gives_change),
+        money.uncollectable,
+        fiscal,
     )
 
 

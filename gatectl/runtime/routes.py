@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from gatectl.domain.business import registry as business
 from gatectl.domain.lane import Hand
+from gatectl.domain.payments import METHODS
 from gatectl.domain.records import registry as records
 from gatectl.runtime.desk import Answer, CashPayment, Desk, EventQuery, LostTicket, Order, Refused, TicketQuery
 
@@ -103,8 +104,8 @@ def _lost(desk: Desk, request: Request) -> Answer:
 
 def _pay(desk: Desk, request: Request) -> Answer:
     method = request.text("method", "CASH")
-    if method != "CASH":
-        raise Refused("E-USE-01", f"method {method}: only CASH is taken here; cards are read by a terminal")
+    if method not in METHODS:
+        raise Refused("E-USE-01", f"method {method}: one of {', '.join(METHODS)} is needed")
     return desk.pay(
         CashPayment(
             ticket=request.text("ticket", chars_max=NAME_CHARS_MAX),
@@ -114,6 +115,7 @@ def _pay(desk: Desk, request: Request) -> Answer:
             key=request.text("key", chars_max=NAME_CHARS_MAX),
             till=request.text("till", "cashier", chars_max=NAME_CHARS_MAX),
             who=request.who,
+            reference=request.text("reference", "", chars_max=NAME_CHARS_MAX),
         )
     )
 

@@ -366,6 +366,8 @@ class SiteDesk:
             payment.tendered_minor,
             payment.till,
             payment.who,
+            payment.method,
+            payment.reference,
         )
         return {"schema": "gatectl.payment/1", **self._do(request, asked).data}
 
@@ -436,13 +438,16 @@ def _repeated(earlier: panel.Plain, payment: CashPayment) -> Answer:
     """The first answer again, if it is the same request; a key under which no cash was taken is not free for any."""
     if earlier["paid_ms"] is None:
         raise Refused("E-PAY-02", "this key is used for a payment at a terminal")
-    taken = taken_of({key: value for key, value in earlier.items() if key not in ("state", "outcome")})
+    taken = taken_of(
+        {key: value for key, value in earlier.items() if key not in ("state", "outcome", "refunded_minor")}
+    )
     asked = PaymentAsked(
         PaymentId(payment.key),
         TicketNumber(_number(payment.ticket)),
         Method(payment.method),
         payment.amount_minor,
         payment.tendered_minor,
+        payment.reference,
     )
     refusal = same_request(taken, asked)
     if refusal is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gatectl.domain.ids import LaneId
+from gatectl.domain.ids import LaneId, PaymentId
 from gatectl.domain.lane import Lane, LaneKind
 from gatectl.world.daemon import Daemon
 from gatectl.world.desk import Desk
@@ -99,11 +99,15 @@ def the_count_is_the_truth(world: Afterwards) -> None:
 
 
 def all_money_is_on_record(world: Afterwards) -> None:
-    """What a terminal took from a driver is in the journal."""
-    missing = {
-        payment: amount
-        for terminal in world.terminals.values()
-        for payment, amount in terminal.approved.items()
-        if world.ledger.payments.get(payment) != "taken"  # it was, before the terminal had decided: somebody lied
-    }
-    hold(not missing, "all money is on record", str(missing))
+    """What a terminal took from a driver is in the journal, once it has been asked for a last time."""
+
+    def missing() -> dict[PaymentId, int]:
+        return {
+            payment: amount
+            for terminal in world.terminals.values()
+            for payment, amount in terminal.approved.items()
+            if world.ledger.payments.get(payment) != "taken"  # it was, before the terminal had decided: somebody lied
+        }
+
+    recorded = _wait(world.kernel, lambda: not missing(), PASSING_MS_MAX)
+    hold(recorded, "all money is on record", str(missing()))
