@@ -1,7 +1,6 @@
 """`gatectl fiscal`: the journal of receipts that the law wants: look, hand over, check."""
 
 import json
-
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
