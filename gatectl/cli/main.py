@@ -57,6 +57,12 @@ def _ticket() -> click.Command:
     return ticket
 
 
+def _why() -> click.Command:
+    from gatectl.cli.why import why
+
+    return why
+
+
 def _tariff() -> click.Command:
     from gatectl.cli.tariff import tariff
 
@@ -225,6 +231,7 @@ COMMANDS = {
     "loop": ("Watch a lane's inputs as they change.", _loop),
     "printer": ("Printers: state, test page.", _printer),
     "ticket": ("Tickets: find, show, void; lost, damaged, swapped, stale ones.", _ticket),
+    "why": ("Why a lane does not open; what became of a ticket.", _why),
     "tariff": ("Check tariffs; price a stay; plot a price.", _tariff),
     "pay": ("Take money for a ticket.", _pay),
     "refund": ("Give back a payment, or a part of it.", _refund),

@@ -83,7 +83,7 @@ def status(places: Places) -> Answer:
 
 def _known(mirror: "Mirror", site: Mapping[str, Any]) -> Answer:
     return {
-        "lanes": [_lane_row(mirror, lane) for lane in _members(site, "lanes")],
+        "lanes": [_lane_row(mirror, lane) for lane in members(site, "lanes")],
         "areas": _areas(mirror, site),
         "sync": {"state": "unknown", "office": _office(site), **mirror.backlog()},
         "position": mirror.position(),
@@ -95,7 +95,7 @@ def lanes(places: Places) -> Callable[["Mirror"], Answer]:
     site = site_table(places)
 
     def asked(mirror: "Mirror") -> Answer:
-        return {"schema": "gatectl.lanes/1", "lanes": [_lane_row(mirror, lane) for lane in _members(site, "lanes")]}
+        return {"schema": "gatectl.lanes/1", "lanes": [_lane_row(mirror, lane) for lane in members(site, "lanes")]}
 
     return asked
 
@@ -104,7 +104,7 @@ def lane(places: Places, name: str) -> Callable[["Mirror"], Answer]:
     """gatectl.lane/1; the question raises CommandFailed for a lane that the site file does not have."""
 
     def asked(mirror: "Mirror") -> Answer:
-        table = next((lane for lane in _members(site_table(places), "lanes") if lane.get("id") == name), None)
+        table = next((lane for lane in members(site_table(places), "lanes") if lane.get("id") == name), None)
         if table is None:
             raise CommandFailed("E-NOT-01", f"there is no lane {name!r}")
         wiring = table.get("wiring")
@@ -142,7 +142,7 @@ def _lane_row(mirror: "Mirror", lane: Mapping[str, Any]) -> Answer:
 def _areas(mirror: "Mirror", site: Mapping[str, Any]) -> list[Answer]:
     held, counts = mirror.spots_held(), mirror.counts()
     rows = []
-    for area in _members(site, "areas"):
+    for area in members(site, "areas"):
         name, total = str(area.get("id")), _totals(area)
         free = {kind: max(0, many - held.get((name, kind), 0)) for kind, many in total.items()}
         rows.append(
@@ -162,15 +162,16 @@ def _areas(mirror: "Mirror", site: Mapping[str, Any]) -> list[Answer]:
 
 def _totals(area: Mapping[str, Any]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for level in _members(area, "levels"):
-        for spots in _members(level, "spots"):
+    for level in members(area, "levels"):
+        for spots in members(level, "spots"):
             names, count, kind = spots.get("names"), spots.get("count"), str(spots.get("type"))
             many = len(names) if isinstance(names, list) else count if isinstance(count, int) else 0
             total[kind] = total.get(kind, 0) + many
     return total
 
 
-def _members(table: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def members(table: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The tables of a list in the site file."""
     value = table.get(name)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 

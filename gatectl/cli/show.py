@@ -31,6 +31,12 @@ def clock(at_ms: int | None, utc: bool, millis: bool = False) -> str:
     return f"{at:%H:%M:%S}{f'.{at_ms % 1000:03d}' if millis else ''} {at.tzname()}"
 
 
+def day_and_time(at_ms: int, utc: bool) -> tuple[str, str]:
+    """`2026-11-21 CET` and `14:02:11`, for lists that say the day once."""
+    at = _at(at_ms, utc)
+    return f"{at:%Y-%m-%d} {at.tzname()}", f"{at:%H:%M:%S}"
+
+
 def _at(at_ms: int, utc: bool) -> datetime:
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
     return at if utc else at.astimezone()

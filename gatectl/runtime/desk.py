@@ -128,6 +128,9 @@ class Desk(Protocol):
     def ticket(self, number: str) -> Answer:
         """gatectl.ticket/1"""
 
+    def why(self, subject: str) -> Answer:
+        """gatectl.why/1 of a lane or a ticket."""
+
     def void(self, number: str, order: Order) -> Answer:
         """gatectl.done/1"""
 

@@ -181,6 +181,7 @@ ROUTES: Final = (
     _route("POST", "payments", _pay),
     _route("POST", f"do/{_NAME}", _ask),
     _route("GET", f"rows/{_NAME}", _rows, "column", "value", "limit"),
+    _route("GET", f"why/{_NAME}", lambda desk, r: desk.why(r.names[0])),
     _route("GET", "sync", lambda desk, _: desk.sync()),
     _route("POST", "sync/now", lambda desk, r: desk.sync_now(r.who)),
     _route("GET", "sync/prove", lambda desk, _: desk.prove()),

@@ -23,7 +23,7 @@ from gatectl.domain.pricing import stay_price
 from gatectl.domain.records.spots import COUNT_DOUBTS
 from gatectl.domain.site import Site
 from gatectl.domain.tickets import parse_number
-from gatectl.runtime import availability, panel
+from gatectl.runtime import availability, panel, why
 from gatectl.runtime.availability import availability_of
 from gatectl.runtime.clock import SystemClock
 from gatectl.runtime.core import Core, CoreStopped
@@ -185,6 +185,23 @@ class SiteDesk:
             raise Refused("E-NOT-01", f"there is no ticket {number}")
         found["price"] = self._ask(lambda site: self._price(site, TicketNumber(wanted)))
         return found
+
+    def why(self, subject: str) -> Answer:
+        now = self.clock.now()
+        found = self._ask(lambda site: why.of_running(site, subject, now))
+        with Mirror(self.database) as mirror:
+            if found is not None:
+                sources = ("the running core", "the journal")
+                told = why.lane(mirror, found[0], now.wall_ms, now.mono_ms, found[1], running=True, sources=sources)
+                return told.plain()
+            wanted = _number(subject)
+            price, strategies = self._ask(
+                lambda site: (self._price(site, TicketNumber(wanted)), why.strategies(site.plan))
+            )
+            story = why.ticket(mirror, wanted, price, strategies, now.wall_ms)
+            if story is None:
+                raise Refused("E-NOT-01", why.no_such(mirror, wanted))
+            return story.plain()
 
     def _price(self, site: Site, number: TicketNumber) -> panel.Plain | None:
         stay = site.books.stays.get(number)

@@ -107,6 +107,13 @@ class Mirror:
             "price": None,
         }
 
+    def counted_alike(self, number: str) -> list[Row]:
+        """Tickets with the count of a number under any boot's tag."""
+        count = number.partition("-")[0]
+        return self._rows(
+            "SELECT ticket FROM tickets WHERE ticket > ? AND ticket < ? LIMIT 9", (f"{count}-", f"{count}.")
+        )
+
     def payments(self, ticket: str | None = None, since_ms: int | None = None, limit: int = ROWS_USUAL) -> Row:
         """gatectl.payments/1, in the order of their receipts' time; those that were never taken come last."""
         rows = self._rows(

@@ -1,7 +1,7 @@
 """A site for the commands: a dull desk behind the real control server on a real Unix socket, and a way to type commands."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,6 +215,17 @@ class FakeDesk:
         if number != TICKET["ticket"]:
             raise Refused("E-NOT-01", f"there is no ticket {number}")
         return {"schema": "gatectl.ticket/1", **TICKET, "payments": [], "events": [EVENT], "price": self.price}
+
+    def ask(self, verb: str, words: Mapping[str, Any], who: str, request: str) -> dict[str, Any]:
+        return {**self._do(verb, verb, dict(words)), "areas": []}
+
+    def why(self, subject: str) -> dict[str, Any]:
+        if subject not in ("OUT-1", TICKET["ticket"]):
+            raise Refused("E-NOT-01", f"there is no ticket {subject}")
+        reason = {"what": "Locked by jan: snow", "rule": "a locked lane serves nobody", "change": "", "command": ""}
+        steps = [{"at_ms": 1_795_000_000_000, "position": 7, "what": "left", "because": ["seen"]}]
+        return {"schema": "gatectl.why/1", "kind": "lane", "subject": subject, "headline": "is locked", "reasons": [reason],
+                "seen": [["arm", "down"]], "steps": steps, "next": [{"when": "x", "command": "y"}], "sources": ["z"]}  # fmt: skip
 
     def void(self, number: str, order: Order) -> dict[str, Any]:
         return self._do("void", number, order.who, order.reason)
