@@ -59,7 +59,7 @@ def _from_mirror(places: Places, subject: str) -> Any:
         story = told.ticket(mirror, number, None, areas, now_ms())
         if story is None:
             raise CommandFailed("E-NOT-01", told.no_such(mirror, number))
-        return dict(story.plain())
+        return story
 
     return asked
 
@@ -76,7 +76,7 @@ def _lane(places: Places, mirror: "Mirror", table: Mapping[str, Any]) -> dict[st
         raise CommandFailed("E-CFG-01", f"{places.config}: {error}") from None
     plan = LanePlan(LaneId(str(table["id"])), kind, layout, AreaId(str(table.get("area"))))
     state, sources = told.last_known(mirror, Lane(plan), places.state_dir / FOLDER)
-    return dict(told.lane(mirror, state, now_ms(), None, None, running=False, sources=sources).plain())
+    return told.lane(mirror, state, now_ms(), None, None, running=False, sources=sources)
 
 
 # -- the screen -------------------------------------------------------------------------------------------------------

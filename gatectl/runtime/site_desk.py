@@ -192,8 +192,7 @@ class SiteDesk:
         with Mirror(self.database) as mirror:
             if found is not None:
                 sources = ("the running core", "the journal")
-                told = why.lane(mirror, found[0], now.wall_ms, now.mono_ms, found[1], running=True, sources=sources)
-                return told.plain()
+                return why.lane(mirror, found[0], now.wall_ms, now.mono_ms, found[1], running=True, sources=sources)
             wanted = _number(subject)
             price, strategies = self._ask(
                 lambda site: (self._price(site, TicketNumber(wanted)), why.strategies(site.plan))
@@ -201,7 +200,7 @@ class SiteDesk:
             story = why.ticket(mirror, wanted, price, strategies, now.wall_ms)
             if story is None:
                 raise Refused("E-NOT-01", why.no_such(mirror, wanted))
-            return story.plain()
+            return story
 
     def _price(self, site: Site, number: TicketNumber) -> panel.Plain | None:
         stay = site.books.stays.get(number)

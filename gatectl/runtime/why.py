@@ -49,14 +49,20 @@ TAIL_BYTES: Final = 1024 * 1024
 """So much of the newest capture is read for a lane's last inputs."""
 
 
-def ticket(mirror: Mirror, number: str, price: Plain | None, strategies: Mapping[str, str], now_ms: int) -> Why | None:
-    """None if the mirror has no such ticket."""
+def ticket(
+    mirror: Mirror, number: str, price: Plain | None, strategies: Mapping[str, str], now_ms: int
+) -> Plain | None:
+    """gatectl.why/1; None if the mirror has no such ticket."""
     row = mirror.ticket(number)
     if row is None:
         return None
     openings = [event for event in row["events"] if event["kind"] == "vend.intended"][:VENDS_MAX]
     vends = {event["body"]["vend"]: _course(mirror, event) for event in openings}
-    return why_ticket(row, vends, price, strategies, now_ms)
+    return _plain(why_ticket(row, vends, price, strategies, now_ms))
+
+
+def _plain(why: Why) -> Plain:
+    return {"schema": "gatectl.why/1", **why.plain()}
 
 
 def no_such(mirror: Mirror, number: str) -> str:
@@ -81,7 +87,8 @@ def lane(
     refuses: tuple[str, str] | None,
     running: bool,
     sources: tuple[str, ...],
-) -> Why:
+) -> Plain:
+    """gatectl.why/1 of a lane in a state. `refuses`: what a walk-in would be told; `now_mono_ms`: None if it does not run."""
     name = str(state.plan.lane)
     recent: list[Plain] = mirror.events(limit=LOOKED_BACK_MAX, lane=name)["events"]
     faults = mirror.lane_states().get(name, {"faults": []})["faults"]
@@ -96,7 +103,7 @@ def lane(
         running=running,
         sources=sources,
     )
-    return why_lane(state, around)
+    return _plain(why_lane(state, around))
 
 
 def _who_set(recent: Sequence[Plain], mode: str) -> Plain:

@@ -6,11 +6,9 @@ Rule 2: it is made from records and states, never from a guess: what is not know
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from gatectl.domain.money import EXPONENTS, shown
-
-SCHEMA: Final = "gatectl.why/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,6 @@ class Why:
 
     def plain(self) -> dict[str, object]:
         return {
-            "schema": SCHEMA,
             "kind": self.kind,
             "subject": self.subject,
             "headline": self.headline,
