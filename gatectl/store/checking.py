@@ -24,6 +24,8 @@ DAMAGES_TOLD_MAX: Final = 100
 """Damaged records and rows that a report lists; the rest is counted."""
 UNREADABLE_MAX: Final = 10_000
 """Positions in a row that cannot be read; then what follows is given up."""
+UNREADABLE: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the second where SQLite's own message quotes bytes that are no text any more."""
 ROW: Final = "position, generation, head, seq, fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body"
 
 
@@ -129,8 +131,8 @@ def check(path: Path, site: str, vfs: str | None = None) -> Report:
 def check_newest(db: sqlite3.Connection, site: str, records: int) -> list[Damage]:
     """The chain of the newest records only: what a start can afford."""
     newest = db.execute("SELECT coalesce(max(position), 0) FROM journal").fetchone()[0]
-    rows = lying(db, after=newest - records)
-    return list(walk(rows, site, acked(db), positions_set_aside(db), whole=False))
+    rows = lying(db, after=max(0, newest - records))
+    return list(walk(rows, site, acked(db), positions_set_aside(db), whole=newest <= records))
 
 
 def mirror_differs(db: sqlite3.Connection, records_max: int) -> list[str]:
@@ -143,7 +145,7 @@ def mirror_differs(db: sqlite3.Connection, records_max: int) -> list[str]:
 def _pages(db: sqlite3.Connection) -> tuple[str, ...]:
     try:
         told = [str(row[0]) for row in db.execute("PRAGMA integrity_check(10)")]
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         told = [str(error)]
     return () if told == ["ok"] else tuple(told)
 
@@ -153,14 +155,14 @@ def acked(db: sqlite3.Connection) -> tuple[int, int]:
     try:
         marks = dict(db.execute("SELECT name, value FROM marks"))
         return int(marks.get("acked_generation", 0)), int(marks.get("acked_seq", 0))
-    except (sqlite3.DatabaseError, ValueError):
+    except (*UNREADABLE, ValueError):
         return 0, 0
 
 
 def positions_set_aside(db: sqlite3.Connection) -> frozenset[int]:
     try:
         return frozenset(position for (position,) in db.execute("SELECT position FROM quarantine"))
-    except sqlite3.DatabaseError:  # unreadable, or of a schema before it
+    except UNREADABLE:  # unreadable, or of a schema before it
         return frozenset()
 
 
@@ -172,7 +174,7 @@ def lying(db: sqlite3.Connection, after: int = 0) -> Iterator[Lying]:
             for row in db.execute(f"SELECT {ROW} FROM journal WHERE position > ? ORDER BY position", (position,)):  # noqa: S608  # a constant
                 position, unreadable = row[0], 0
                 yield Lying(position, row[1], row[2], row[3:])
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             position += 1
             unreadable += 1
         else:

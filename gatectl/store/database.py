@@ -70,7 +70,7 @@ def open_database(path: Path, vfs: str | None = None) -> Connection:
     try:
         _prepare(connection)
         migrate(connection)
-    except (DatabaseError, sqlite3.Error) as error:
+    except (DatabaseError, sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         why = error.orig if isinstance(error, DatabaseError) else error
         raise StoreRefused(

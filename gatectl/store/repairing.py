@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from gatectl.domain.ids import Boot, Moment
 from gatectl.domain.records.repairs import JournalRepaired
 from gatectl.store import journal
-from gatectl.store.checking import ROW, Damage, Lying, Report, What, check, lying, open_to_check
+from gatectl.store.checking import ROW, UNREADABLE, Damage, Lying, Report, What, check, lying, open_to_check
 from gatectl.store.database import lenient, mark, open_database, set_mark, transaction
 from gatectl.store.files import SYSTEM, Files
 from gatectl.store.projection import rebuild
@@ -109,13 +109,13 @@ class Repairer:
             raise CannotRepair(f"the office answers {damage.generation}/{record.seq} where {damage} was asked for")
         lies = _at_position(connection, damage.position)
         head = chain.link(self._head_before(connection, damage), record.header(), record.body)
-        if lies is not None and damage.what is What.CONTENT and lies.values != _values(record):
+        if lies is not None and damage.what is What.CONTENT and lies.values != values(record):
             head = lies.head
-        values = (damage.generation, head, *_values(record))
+        row = (damage.generation, head, *values(record))
         connection.exec_driver_sql("DELETE FROM journal WHERE position = ?", (damage.position,))
         connection.exec_driver_sql(
             f"INSERT INTO journal (position, {', '.join(_COLUMNS)}) VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})",  # noqa: S608  # constants
-            (damage.position, *values),
+            (damage.position, *row),
         )
 
     def _head_before(self, connection: Connection, damage: Damage) -> bytes:
@@ -188,14 +188,18 @@ class Repairer:
             )
 
     def _tell(self, connection: Connection, done: Repaired) -> None:
-        """The repair is a run of its own."""
+        tip = journal.read_tip(connection, self.site)
+        put_group(connection, tip, self.boot.boot_id, [self.on_record(done)])
+
+    def on_record(self, done: Repaired) -> StampedFact:
+        """The fact of a repair, which is a run of its own."""
         lost = "; ".join(done.lost)[:LOST_CHARS_MAX]
         fact = JournalRepaired(self.by, len(done.fetched), len(done.heads), len(done.lost), lost)
-        tip = journal.read_tip(connection, self.site)
-        put_group(connection, tip, self.boot.boot_id, [StampedFact(f"{self.boot.boot_id}{1:08x}", self.now, fact)])
+        return StampedFact(f"{self.boot.boot_id}{1:08x}", self.now, fact)
 
 
-def _values(record: Record) -> tuple[Any, ...]:
+def values(record: Record) -> tuple[Any, ...]:
+    """As a row of the journal has them, behind its generation and head."""
     return (
         record.seq,
         record.fact_id,
@@ -260,7 +264,7 @@ def _mend_schema(copy: Path, fresh: Connection, files: Files) -> None:
         "SELECT sql, type, name, tbl_name, rowid FROM sqlite_master WHERE sql IS NOT NULL"
     ).fetchall()
     where = f"file:{quote(str(copy))}{f'?vfs={files.vfs}' if files.vfs else ''}"
-    with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(where, uri=True)) as raw:
+    with contextlib.suppress(*UNREADABLE), contextlib.closing(sqlite3.connect(where, uri=True)) as raw:
         raw.execute("PRAGMA writable_schema=ON")
         raw.text_factory = bytes
         with raw:
@@ -276,13 +280,14 @@ def _mend_schema(copy: Path, fresh: Connection, files: Files) -> None:
 
 
 def _copy_tables(old: sqlite3.Connection, fresh: Connection) -> None:
+    old.execute("PRAGMA writable_schema=ON")  # one table that cannot be described does not hide the others
     old.text_factory = bytes  # as it lies
     for row in lying(old):
         text = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in row.values[:-1]]
         values = (row.position, row.generation, row.head, *text, row.values[-1])
         with contextlib.suppress(Exception):  # a row that fits no column is as good as missing
             fresh.exec_driver_sql(f"INSERT INTO journal ({ROW}) VALUES ({', '.join('?' * 12)})", values)  # noqa: S608  # constants
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(*UNREADABLE):
         for name, value in old.execute("SELECT name, value FROM marks WHERE name NOT LIKE 'feed%'"):
             set_mark(fresh, name.decode("utf-8", "replace"), value.decode("utf-8", "replace"))
     with contextlib.suppress(Exception):  # without its cursor the office sends all of it again; until then this serves
@@ -291,7 +296,7 @@ def _copy_tables(old: sqlite3.Connection, fresh: Connection) -> None:
                 "INSERT OR REPLACE INTO feed (kind, key, seq, body) VALUES (?, ?, ?, ?)",
                 (kind.decode(), key.decode(), seq, body.decode()),
             )
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(*UNREADABLE):
         for row in old.execute(f"SELECT {_QUARANTINE} FROM quarantine"):  # noqa: S608  # a constant
             values = (*row[:3], row[3].decode("utf-8", "replace"), *row[4:])
             fresh.exec_driver_sql(f"INSERT INTO quarantine ({_QUARANTINE}) VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608  # a constant

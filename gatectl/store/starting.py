@@ -5,6 +5,7 @@ uploader sends nothing that the chain does not hold for.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from gatectl.domain.books import Books
 from gatectl.domain.kinds import KINDS
 from gatectl.domain.plan import SitePlan
-from gatectl.store.checking import check_newest, mirror_differs, open_to_check
+from gatectl.store.checking import Damage, check_newest, mirror_differs, open_to_check
 from gatectl.store.database import StoreRefused, transaction
 from gatectl.store.loading import load_books
 from gatectl.store.projection import rebuild
@@ -44,7 +45,7 @@ def begin(connection: Connection, path: Path, plan: SitePlan, vfs: str | None = 
         if not damages:
             _refuse_what_is_newer(db)
         differing = [] if damages else mirror_differs(db, CHECKED_MAX)
-    damaged = f"{len(damages)} damaged, first {damages[0]}" if damages else ""
+    damaged = told(damages)
     if damaged:
         log.error("the journal is damaged", what=damaged, action="gatectl journal check")
     if differing:
@@ -61,6 +62,11 @@ def begin(connection: Connection, path: Path, plan: SitePlan, vfs: str | None = 
         raise StoreRefused(
             f"the mirror cannot be read or made again: {error!r}. Next: gatectl journal repair"
         ) from error
+
+
+def told(damages: Sequence[Damage]) -> str:
+    """For status; empty when nothing is wrong."""
+    return f"{len(damages)} damaged, first {damages[0]}" if damages else ""
 
 
 def _refuse_what_is_newer(db: sqlite3.Connection) -> None:

@@ -38,6 +38,31 @@ def open_reader(path: Path, vfs: str | None = None) -> sqlite3.Connection:
     return reader
 
 
+def _record(seq: Any, *rest: Any) -> Record:
+    """A row as a record. A flipped bit makes any value of any type; what comes is of the right one, its chain does not hold."""
+    fact_id, wall_ms, quality, boot_id, mono_ms, kind, version, body = rest
+    return Record(
+        _whole(seq),
+        str(fact_id),
+        _whole(wall_ms),
+        str(quality),
+        str(boot_id),
+        _whole(mono_ms),
+        str(kind),
+        _whole(version),
+        body if isinstance(body, bytes) else b"",
+    )
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _head(value: Any) -> bytes:
+    """A stored head; of zeros where what lies there is none."""
+    return value if isinstance(value, bytes) and len(value) == chain.HEAD_BYTES else bytes(chain.HEAD_BYTES)
+
+
 class SyncJournal:
     """Satisfies sync.ports.JournalReader. One connection a thread, closed with `close`."""
 
@@ -60,8 +85,9 @@ class SyncJournal:
     def position(self) -> Position:
         generation = int(self._marks()["generation"])
         rows = self._rows("SELECT seq, head FROM journal WHERE generation = ? ORDER BY seq DESC LIMIT 1", generation)
-        seq, head = rows[0] if rows else (0, chain.genesis(self._site, generation))
-        return Position(generation, seq, head)
+        if not rows:
+            return Position(generation, 0, chain.genesis(self._site, generation))
+        return Position(generation, rows[0][0], _head(rows[0][1]))
 
     def acked(self) -> Position:
         marks = self._marks()
@@ -78,7 +104,7 @@ class SyncJournal:
             after_seq,
             limit_records,
         ):
-            record = Record(*row)
+            record = _record(*row)
             total += len(record.body) + _LINE_OVERHEAD_BYTES
             if records and total > limit_bytes:
                 break
@@ -89,14 +115,14 @@ class SyncJournal:
         if seq == 0:
             return chain.genesis(self._site, generation)
         rows = self._rows("SELECT head FROM journal WHERE generation = ? AND seq = ?", generation, seq)
-        return bytes(rows[0][0]) if rows else None
+        return _head(rows[0][0]) if rows else None
 
     def before(self, generation: int) -> Position | None:
         rows = self._rows(
             "SELECT generation, seq, head FROM journal WHERE generation < ? ORDER BY generation DESC, seq DESC LIMIT 1",
             generation,
         )
-        return Position(rows[0][0], rows[0][1], bytes(rows[0][2])) if rows else None
+        return Position(rows[0][0], rows[0][1], _head(rows[0][2])) if rows else None
 
     def feed_rows(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
         """Key and body of every row of a kind that the feed holds."""

@@ -8,8 +8,8 @@ commit can fail late: then what it said no to is there all the same.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol
 
 from gatectl.domain import codec
@@ -18,9 +18,12 @@ from gatectl.domain.facts import Fact
 from gatectl.domain.ids import Moment
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import SpotIndex
+from gatectl.store.checking import Damage, Lying, Report, walk
+from gatectl.store.repairing import CannotRepair, Repaired, Repairer, values
+from gatectl.store.starting import CHECKED_MAX, told
 from gatectl.world.ledger import hold
 from sync import chain
-from sync.ports import Position
+from sync.ports import JournalDamaged, Position
 from sync.records import Record
 
 TROUBLES: Final = ("full", "error", "late-error", "read-only")
@@ -42,12 +45,27 @@ class DiskFailed(Exception):  # it names a state of the disk, not a fault of the
     """Raised by a commit or a start that the disk refuses; the process that asked for it must stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wound:
+    """A record of which a bit has flipped where it lies; `record` is as it was written."""
+
+    record: Record
+
+    @property
+    def fact(self) -> Fact:
+        return codec.decode(self.record.kind, self.record.version, self.record.body)
+
+
 class SiteDisk(Protocol):
     """Satisfies sync.ports.JournalReader, and of SyncStore what the uploader needs. Every write may raise DiskFailed."""
 
     plan: SitePlan
     trouble: str
     """One of TROUBLES, or empty."""
+    wounded: bool
+    """Whether a bit has flipped since the last repair."""
+    told: str
+    """What the newest start said of the journal; empty when it found nothing wrong."""
 
     @property
     def last_wall_ms(self) -> int | None:
@@ -83,6 +101,18 @@ class SiteDisk(Protocol):
     def before(self, generation: int) -> Position | None: ...
     def acknowledge(self, generation: int, seq: int, head: bytes) -> None: ...
     def begin_generation(self, generation: int, reason: str) -> None: ...
+    def flip(self, back: int, bit: int) -> Wound | None:
+        """One bit of a stored body flips, `back` records before the newest; None where there is none."""
+        ...
+
+    def check(self) -> Report:
+        """As `gatectl journal check`, beside the daemon or without one."""
+        ...
+
+    def repair(self, repairer: Repairer, report: Report) -> Repaired:
+        """As `gatectl journal repair --set-aside`. Nobody has it open. Raises CannotRepair, with everything as it was."""
+        ...
+
     def snapshot(self) -> Any:
         """A backup, of use to `restore` alone."""
         ...
@@ -147,6 +177,8 @@ class Disk:
     witness: Callable[[Fact], None]
     last_wall_ms: int | None = None
     trouble: str = ""
+    wounded: bool = False
+    told: str = ""
     _rows: list[Row] = field(default_factory=list)
     _pruned: int = 0
     _befores: dict[int, int] = field(default_factory=lambda: {1: 0})
@@ -231,8 +263,9 @@ class Disk:
         hold(linked == row.head, "the chain of the journal holds", (row.generation, row.record.seq))
 
     def load(self) -> Books:
-        """Books of their own for a start."""
+        """Books of their own for a start, which says whether the newest records hold their chain."""
         self._refuse_late()
+        self.told = told(list(self._damages(CHECKED_MAX))) if self.wounded else ""
         return copied(self.mirror(), self.plan)
 
     def _prune(self) -> None:
@@ -300,6 +333,9 @@ class Disk:
     def begin_generation(self, generation: int, reason: str) -> None:  # the reason is the office's to keep
         """Everything that is not acknowledged gets a place in `generation`, in order, with its old ids and bytes."""
         assert generation > self._tip.generation, f"generation {generation} after {self._tip.generation}"
+        for damage in self._damages(len(self._rows)) if self.wounded else ():
+            if (damage.generation, damage.seq) > (self._acked.generation, self._acked.seq):
+                raise JournalDamaged(str(damage))
         self._refuse()
         before = self._start(self._acked.generation) + self._acked.seq
         kept = before - self._pruned
@@ -316,6 +352,80 @@ class Disk:
         self._acked = Position(generation, 0, chain.genesis(self.plan.site, generation))
         self._checked = min(self._checked, before)
         self._refuse_late()
+
+    # -- bits that flip ------------------------------------------------------------------------------------------------
+
+    def flip(self, back: int, bit: int) -> Wound | None:
+        self.mirror()  # was made when the record was whole
+        at = len(self._rows) - 1 - back
+        if at < 0:
+            return None
+        row = self._rows[at]
+        body = bytearray(row.record.body)
+        body[bit // 8 % len(body)] ^= 1 << bit % 8
+        self._rows[at] = replace(row, record=replace(row.record, body=bytes(body)))
+        self.wounded = True
+        return Wound(row.record)
+
+    def _damages(self, newest: int) -> Iterator[Damage]:
+        first = max(0, len(self._rows) - newest)
+        rows = (
+            Lying(self._pruned + at, row.generation, row.head, values(row.record))
+            for at, row in enumerate(self._rows[first:], first + 1)
+        )
+        held = (self._acked.generation, self._acked.seq)
+        return walk(rows, self.plan.site, held, whole=first + self._pruned == 0)
+
+    def check(self) -> Report:
+        return Report(len(self._rows), (), tuple(self._damages(len(self._rows))), (), 0)
+
+    def repair(self, repairer: Repairer, report: Report) -> Repaired:
+        done, kept = Repaired(), list(self._rows)
+        for damage in reversed(report.damages):
+            at = damage.position - self._pruned - 1
+            if damage.held:
+                kept[at] = self._put_back(kept[at], at, repairer.fetch(damage.generation, damage.seq))
+                done.fetched.insert(0, str(damage))
+            else:
+                self._close_up(kept, at)
+                done.lost.insert(0, str(damage))
+        self._rows, self.wounded, self.told = kept, False, ""
+        self._folded -= len(done.lost)
+        self._checked = self._pruned + (self._pruned > 0)
+        newest = kept[-1] if kept else None
+        if newest is not None and newest.generation == self._tip.generation:
+            self._tip = Position(newest.generation, newest.record.seq, newest.head)
+        else:
+            self._tip = Position(self._tip.generation, 0, chain.genesis(self.plan.site, self._tip.generation))
+        stamped = repairer.on_record(done)
+        self.append([Stamped(stamped.fact_id, repairer.boot.boot_id, stamped.moment, stamped.fact)])
+        return done
+
+    def _put_back(self, row: Row, at: int, record: Record) -> Row:
+        if at == 0 and self._pruned:
+            raise CannotRepair("the record before it is gone")
+        before = self._rows[at - 1] if at else None
+        first = before is None or before.generation != row.generation
+        head = chain.genesis(self.plan.site, row.generation) if before is None or first else before.head
+        if chain.link(head, record.header(), record.body) != row.head:
+            raise CannotRepair("it does not come to the head that was written here")
+        return replace(row, record=record)
+
+    def _close_up(self, rows: list[Row], at: int) -> None:
+        """A record is taken out; those behind it in its generation, all that is left, get new places and heads."""
+        gone = rows.pop(at)
+        seq = gone.record.seq
+        head = rows[at - 1].head if seq > 1 else chain.genesis(self.plan.site, gone.generation)
+        for n, row in enumerate(rows[at:], at):
+            if row.generation != gone.generation:
+                break
+            record = row.record.moved(seq)
+            head = chain.link(head, record.header(), record.body)
+            rows[n] = Row(row.generation, record, head)
+            seq += 1
+        for generation, before in self._befores.items():
+            if before > at + self._pruned:
+                self._befores[generation] = before - 1
 
     # -- backups -------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from gatectl.world.devices import LaneDevices
 from gatectl.world.histories import Histories
 from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.road import TROUBLES, Road
+from gatectl.world.technician import Technician
 from gatectl.world.wires import LATE_MS_MAX, Wires, tell_the_truth
 
 MINUTE_MS: Final = 60_000
@@ -319,6 +320,9 @@ class Faults:
     def office_of_another_version(self, lane: LaneDevices) -> Mending:
         yield from self.histories.skew(self.rng)
 
+    def bit_flips(self, lane: LaneDevices) -> Mending:
+        yield from Technician(self.histories, self.rng).a_record_flips()
+
 
 FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "loop": Faults.loop_lies,
@@ -351,6 +355,7 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
     "disk-full": Faults.disk_is_full,
     "disk-error": Faults.disk_errs,
     "disk-read-only": Faults.disk_is_read_only,
+    "bit-flip": Faults.bit_flips,
     "office": Faults.office_is_away,
     "restore-site": Faults.site_restored,
     "restore-both": Faults.both_restored,
@@ -360,7 +365,8 @@ FAULTS: Final[Mapping[str, Callable[[Faults, LaneDevices], Mending]]] = {
 }
 PASTS: Final = frozenset({"restore-site", "restore-both", "clone-site", "office-rollback", "skew"})
 SITE_WIDE: Final = (
-    frozenset({"fire", "power", "clock", "disk", "disk-full", "disk-error", "disk-read-only", "office"}) | PASTS
+    frozenset({"fire", "power", "clock", "disk", "disk-full", "disk-error", "disk-read-only", "bit-flip", "office"})
+    | PASTS
 )
 
 

@@ -83,7 +83,7 @@ class Histories:
         """Somebody makes backups, not very regularly; the first is of a new site."""
         rng = stream("backups", self.seed)
         while True:
-            if self.daemon.site is not None and not self.daemon.disk.trouble:
+            if self.daemon.site is not None and not self.daemon.disk.trouble and not self.daemon.disk.wounded:
                 self.backups.append(
                     Backup(self.kernel.now_ms, self.daemon.disk.snapshot(), self.ledger.copy(), self.office.backup())
                 )
@@ -117,7 +117,7 @@ class Histories:
         gone = yield from self._replace_disk(rng, backup)
         if both:
             self._restore_office(rng)
-        self._await("both restored" if both else "site restored")
+        self.parted("both restored" if both else "site restored")
         self.boot()
         self.busy = False
         yield rng.randint(5 * MINUTE_MS, 60 * MINUTE_MS)
@@ -147,9 +147,13 @@ class Histories:
             return
         self.busy = self.office.closed = True
         yield rng.randint(6 * MINUTE_MS, 30 * MINUTE_MS)
-        self._restore_office(rng)
-        self._await("office restored")
+        self.go_back(rng)
         self.busy = False
+
+    def go_back(self, rng: Random) -> None:
+        """The office is what it was then."""
+        self._restore_office(rng)
+        self.parted("office restored")
 
     def _restore_office(self, rng: Random) -> None:
         kept = [backup for backup in self.backups if self.office.has(backup.office)]
@@ -170,7 +174,7 @@ class Histories:
         yield rng.randint(2 * MINUTE_MS, 120 * MINUTE_MS)
         other.cut()
         other.daemon.disk.close()
-        self._await("site cloned")
+        self.parted("site cloned")
         self.busy = False
 
     def skew(self, rng: Random) -> Doing:
@@ -182,8 +186,8 @@ class Histories:
 
     # -- what must be heard of it ------------------------------------------------------------------------------------------
 
-    def _await(self, what: str) -> None:
-        """Judged by truth: do the two ends still continue each other? If not, somebody must be told."""
+    def parted(self, what: str) -> None:
+        """Something was done to a past. By truth: do the two ends still continue each other? If not, somebody must be told."""
         self.happened[what] += 1
         disk, office = self.daemon.disk, self.office
         own, acked = disk.head_at(office.generation, office.seq), disk.acked()

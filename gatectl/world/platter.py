@@ -167,6 +167,14 @@ class Platter:
         """One bit of a file changes where it lies, and nobody is told."""
         self.files[name].data[offset] ^= 1 << bit
 
+    def duplicate(self, name: str, to: str) -> None:
+        """A person copies a file, and waits until it is on the platter."""
+        self.files[to] = File(to, bytearray(self.files[name].data), [], True)
+
+    def rename(self, name: str, to: str) -> None:
+        file = self.files.pop(name)
+        file.name, self.files[to] = to, file
+
     def copy(self) -> "Platter":
         """The files as they lie."""
         made = Platter(Random(self.rng.getrandbits(64)))  # noqa: S311  # one seed is one run

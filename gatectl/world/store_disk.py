@@ -9,31 +9,37 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from gatectl.domain import codec
 from gatectl.domain.books import Books
 from gatectl.domain.facts import Fact
 from gatectl.domain.plan import SitePlan
+from gatectl.store.checking import ROW, Report, check
 from gatectl.store.database import DATABASE_NAME, StoreRefused, begin_run, open_database, open_read_only, transaction
 from gatectl.store.journal import Tip, last_recorded, read_tip
 from gatectl.store.loading import load_books
+from gatectl.store.repairing import Repaired, Repairer
+from gatectl.store.starting import begin
 from gatectl.store.syncing import SyncJournal, renumber, set_acked
 from gatectl.store.writer import StampedFact, write_group
 from gatectl.world import vfs
-from gatectl.world.disk import DiskFailed, Stamped
+from gatectl.world.disk import DiskFailed, Stamped, Wound
 from gatectl.world.ledger import hold
 from gatectl.world.platter import File, Platter
 from sync import chain
 from sync.ports import Position
 from sync.records import Record
 
+CHECKED_RUNS: Final = 8
+"""Where no bit has flipped every so manyth start checks the journal as all of them do; it takes longer than all the rest."""
 OPERATIONS_TORN_MAX: Final = 12
 """A commit takes about so many operations of the disk; the power goes at one of them, or at the sync at the latest."""
 _numbers = itertools.count(1)
@@ -56,6 +62,8 @@ class StoreDisk:
     """The trouble in which the last start failed."""
     _seen: int = 0
     """Position of the newest record that was witnessed."""
+    wounded: bool = False
+    told: str = ""
     _checked: tuple[int, int, bytes] = field(init=False)
     """Generation, seq and head up to which the chain was calculated again."""
 
@@ -103,7 +111,12 @@ class StoreDisk:
         connection = self._open()
         self._refused = ""
         with _named():
-            return load_books(connection, self.plan)
+            if not self.wounded and self._runs % CHECKED_RUNS:
+                return load_books(connection, self.plan)
+            with capture_logs() as said:
+                start = begin(connection, self._path, self.plan, vfs.NAME)
+        self.told = start.damaged or next((line["event"] for line in said), "")
+        return start.books
 
     def stop(self) -> None:
         if self._connection is not None:
@@ -263,6 +276,42 @@ class StoreDisk:
     def before(self, generation: int) -> Position | None:
         with self._seeing() as reader:
             return reader.before(generation)
+
+    # -- bits that flip ----------------------------------------------------------------------------------------------------
+
+    def flip(self, back: int, bit: int) -> Wound | None:
+        """What is on the platter and in everybody's memory of it: a body of other bytes."""
+        self.mirror()  # looks at every chain, for the last time before
+        with self._seeing(), contextlib.closing(sqlite3.connect(self._address, uri=True)) as raw, raw:
+            raw.execute("PRAGMA wal_autocheckpoint=0")
+            row = raw.execute(
+                f"SELECT {ROW} FROM journal WHERE position <= ? ORDER BY position DESC LIMIT 1 OFFSET ?",  # noqa: S608  # a constant
+                (self._seen, back),
+            ).fetchone()
+            if row is None:
+                return None
+            body = bytearray(row[-1])
+            body[bit // 8 % len(body)] ^= 1 << bit % 8
+            raw.execute("UPDATE journal SET body = ? WHERE position = ?", (bytes(body), row[0]))
+        self.wounded = True
+        return Wound(Record(*row[3:]))
+
+    @property
+    def _address(self) -> str:
+        return f"file:{self._path}?vfs={vfs.NAME}"
+
+    def check(self) -> Report:
+        with self._seeing():
+            return check(self._path, self.plan.site, vfs.NAME)
+
+    def repair(self, repairer: Repairer, report: Report) -> Repaired:
+        self._close()
+        done = replace(repairer, files=vfs.PlatterFiles(vfs.NAME)).repair(self._path, report)
+        self._renew_reader()
+        self.wounded, self.told = False, ""
+        self._checked = (1, 0, chain.genesis(self.plan.site, 1))
+        self._witness_the_rest()
+        return done
 
     # -- backups -----------------------------------------------------------------------------------------------------------
 

@@ -15,10 +15,10 @@ from gatectl.world.disk import DiskFailed, SiteDisk
 from gatectl.world.kernel import Kernel
 from gatectl.world.ledger import hold
 from gatectl.world.road import Road
-from sync.ports import Answer, Unreachable
+from sync.ports import Answer, Damaged, JournalDamaged, Unreachable
 from sync.status import LinkState
 from sync.upload import QUIET_MS_MAX, Acknowledge, Begin, Identity, Send, UploaderMachine, Wait
-from sync.uploader import Driving, drive
+from sync.uploader import Driving, Said, drive
 
 OFFICE_LOST_MS: Final = 30_000
 LOOK_MS: Final = 15_000
@@ -131,7 +131,7 @@ class Uplink:
     def _preempted(self, then: Callable[[], None]) -> None:
         self._soon(self.rng.choice(PREEMPTED_MS), then)
 
-    def _go_on(self, life: int, said: Answer | Unreachable | None = None) -> None:
+    def _go_on(self, life: int, said: Said = None) -> None:
         if life != self._life:
             return
         assert self._driving is not None
@@ -169,7 +169,11 @@ class Uplink:
         self._go_on(life)
 
     def _begin(self, life: int, generation: int, reason: str) -> None:
-        if not self._stored(lambda: self.disk.begin_generation(generation, reason)):
+        try:
+            if not self._stored(lambda: self.disk.begin_generation(generation, reason)):
+                return
+        except JournalDamaged as damaged:
+            self._go_on(life, Damaged(str(damaged)))
             return
         self.begun[reason] += 1
         self._go_on(life)

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from ctypes import c_char, c_char_p, c_double, c_int, c_int64, c_void_p
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from gatectl.store.files import Files
 from gatectl.world.platter import CANTOPEN, IOERR_WRITE, File, Platter, Refused
 
 NAME: Final = "gatectl-world"
@@ -239,6 +241,30 @@ def _time(_: int, out: int) -> int:
 
 def _last_error(_: int, size: int, out: int) -> int:
     return OK
+
+
+@dataclass(frozen=True, slots=True)
+class PlatterFiles(Files):
+    """The files of a simulated disk, for people who copy, move and remove them."""
+
+    def exists(self, path: Path) -> bool:
+        disk, name = _where(str(path))
+        return name in disk.platter.files
+
+    def copy(self, path: Path, to: Path) -> None:
+        disk, name = _where(str(path))
+        disk.platter.duplicate(name, to.name)
+
+    def move(self, path: Path, to: Path) -> None:
+        disk, name = _where(str(path))
+        disk.platter.rename(name, to.name)
+        for known in (name, to.name):
+            disk.locks.pop(known, None)
+            disk.shms.pop(known, None)
+
+    def remove(self, path: Path) -> None:
+        disk, name = _where(str(path))
+        disk.platter.files.pop(name, None)
 
 
 # -- a file's part --------------------------------------------------------------------------------------------------------

@@ -2,23 +2,28 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from store_bench import SITE, T0_MS, entry, issued
+from test_mirror_and_books import plan_with_terminal
 
 from gatectl.domain import facts as f
-from gatectl.domain.ids import Boot, LaneId, Moment, TimeQuality
+from gatectl.domain.ids import AreaId, Boot, LaneId, Moment, TimeQuality
 from gatectl.store import journal
 from gatectl.store.checking import Report, What, check
 from gatectl.store.database import open_database, transaction
 from gatectl.store.projection import project
 from gatectl.store.reading import Mirror
 from gatectl.store.repairing import CannotRepair, Repaired, Repairer
+from gatectl.store.starting import begin
 from gatectl.store.syncing import SyncJournal, set_acked
-from sync.records import Record
+from sync.ports import Answer
+from sync.records import Record, Welcome
+from sync.upload import Identity, Send, UploaderMachine, Wait
 
 RECORDS = 60
 ACKED = 40
@@ -152,6 +157,44 @@ def test_what_lies_only_here_is_set_aside_and_on_record(path: Path, office: Any,
     assert b"record 1/50" in body
     with Mirror(path) as mirror:
         assert "inside" == mirror.ticket("000025-K7QF")["state"]  # type: ignore[index]  # it is there
+
+
+@pytest.mark.parametrize("seq", [1, 50])
+def test_a_start_finds_it_wherever_it_lies(path: Path, seq: int) -> None:
+    """World seed 1: the very first record was trusted, as if older ones had been pruned, and then could not be read."""
+    spoil(path, f"UPDATE journal SET body = x'7b7d' WHERE seq = {seq}")
+    connection = open_database(path)
+    start = begin(connection, path, replace(plan_with_terminal(), site=SITE))
+    connection.close()
+
+    assert f"record 1/{seq} (content" in start.damaged
+    assert RECORDS // 2 == start.books.counts[AreaId("main")].inside
+
+
+@pytest.mark.parametrize(
+    "wound",
+    [
+        "UPDATE journal SET body = CAST(body AS TEXT) WHERE seq = 50",
+        "UPDATE journal SET mono_ms = 'soon' WHERE seq = 50",
+        "UPDATE journal SET fact_id = x'ff' WHERE seq = 50",
+        "UPDATE journal SET head = 'nothing' WHERE seq = 60",
+        "UPDATE journal SET head = zeroblob(31) WHERE seq = 60",
+    ],
+)
+def test_what_is_of_another_type_is_not_sent(path: Path, wound: str) -> None:
+    """A bit in a row's header makes text of bytes: the uploader says so by name, and does not stop the daemon."""
+    spoil(path, wound)
+    reader = SyncJournal(path, SITE)
+    machine = UploaderMachine(Identity(SITE, "i", 1, "b", "s"), reader, Random(1), wall_ms=lambda: 0)
+    head = reader.head_at(1, ACKED)
+    assert head is not None
+    welcome = Welcome(SITE, 1, ACKED, head.hex(), "continue", "", 1, 1, 0, 0, False, ("identity",))
+    assert isinstance(machine.step(0), Send)
+    machine.answered(Answer(200, "application/json", (), welcome.to_json()), 0)
+
+    assert isinstance(machine.step(0), Wait)
+    assert "journal-damaged" == machine.status(0).reason
+    reader.close()
 
 
 def test_a_new_file_has_the_offices_data_and_asks_for_it_again(path: Path, office: Any) -> None:
