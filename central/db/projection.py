@@ -310,15 +310,19 @@ def _moved(page: Page, fact: f.VehicleMoved, _wall_ms: int) -> None:
         page.count(fact.area, entered=1)
 
 
+_CARRIED_TO_A_REPLACEMENT: Final = (
+    *("issued_ms", "entered_ms", "tariff", "paid_minor", "currency"),
+    *("demand_percent", "demand_taken", "demand_spots"),
+)
+
+
 def _lost(page: Page, fact: f.TicketLostDeclared, _wall_ms: int) -> None:
     """The replacement goes on with what was paid on the stay that was found; that one ends."""
     replacement = page.ticket(fact.replacement)
     found = None if fact.ticket is None else page.ticket(fact.ticket)
     replacement.update(state=TICKET_STATES[f.VehicleEntered], entered_ms=replacement["issued_ms"])
     if found is not None:
-        carried = ("issued_ms", "entered_ms", "tariff", "paid_minor", "currency")
-        carried += ("demand_percent", "demand_taken", "demand_spots")
-        replacement.update({name: found[name] for name in carried})
+        replacement.update({name: found[name] for name in _CARRIED_TO_A_REPLACEMENT})
         found["state"] = _state(fact)
     if fact.spot is not None:
         replacement.update(spot=fact.spot, spot_type=fact.spot_type)

@@ -1,4 +1,4 @@
-"""Where this site's history and the office's copy of it parted: a backup came back, a disk was cloned, the office lost something."""
+"""Where this site's history and the office's copy of it parted: a backup, a cloned disk, an office that lost something."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
