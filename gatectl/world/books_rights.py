@@ -12,19 +12,22 @@ from typing import Any, Final
 from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.ids import TicketNumber
+from gatectl.domain.opening import Parker
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.records import passes as p
 from gatectl.domain.records import reservations as r
+from gatectl.domain.records.spots import AreaRecounted, SpotClosed, SpotOpened
+from gatectl.domain.records.states import StateCleared, StateSet
 from gatectl.world.holding import hold
 
 
 @dataclass(slots=True)
 class RightsBook:
-    """`standing`: tickets that hold a spot, with its class."""
+    """`standing`: tickets that hold a spot: the spot, and its class."""
 
     spots: dict[str, int] = field(default_factory=dict)
     quota: dict[str, int] = field(default_factory=dict)
-    standing: dict[TicketNumber, str] = field(default_factory=dict)
+    standing: dict[TicketNumber, tuple[str, str]] = field(default_factory=dict)
     tight: dict[TicketNumber, str] = field(default_factory=dict)
     """Tickets that took a kept spot, and are not known yet to have had the right."""
     used: dict[str, tuple[TicketNumber, str]] = field(default_factory=dict)
@@ -36,6 +39,12 @@ class RightsBook:
     passes: dict[TicketNumber, str] = field(default_factory=dict)
     hard: dict[str, int] = field(default_factory=dict)
     uncounted: set[TicketNumber] = field(default_factory=set)
+    closed: dict[str, str] = field(default_factory=dict)
+    """Spots out of service, with their class: a promise of so many places was made of more."""
+    unseen: dict[str, int] = field(default_factory=dict)
+    """Vehicles that a person counted and no ticket explains, by class."""
+    said: set[tuple[str, str]] = field(default_factory=set)
+    """Where a person turned those with reservations away."""
     strangers: set[TicketNumber] = field(default_factory=set)
     """Who came in unseen, by hand or behind another, and stands where nobody asked."""
 
@@ -56,7 +65,7 @@ class RightsBook:
 
     def turned_away(self, reservation: str, why: str) -> None:
         """The driver of a good reservation was told `why`."""
-        excused = self.over or self.strangers
+        excused = self.over or self.strangers or self.closed or self.unseen or self.said
         full = why in ("E-FULL-01", "E-FULL-02")
         hold(not full or bool(excused), "nobody with a reservation is turned away", f"{reservation}: {why}")
 
@@ -65,7 +74,9 @@ class RightsBook:
         return {ticket for ticket, _ in self.used.values()} | set(self.over.values()) | self.passes.keys()
 
     def free(self, place: str) -> int:
-        return self.spots.get(place, 0) - sum(1 for held in self.standing.values() if held == place)
+        taken = {spot for spot, held in self.standing.values() if held == place}
+        taken |= {spot for spot, closed in self.closed.items() if closed == place}
+        return self.spots.get(place, 0) - len(taken)
 
     def owed(self, place: str) -> int:
         """Spots that no walk-in may have."""
@@ -77,7 +88,7 @@ def _issued(book: RightsBook, fact: f.TicketIssued) -> None:
     if fact.spot is None or fact.spot_type is None:
         return
     place = f"{fact.area}/{fact.spot_type}"
-    book.standing[fact.ticket] = place
+    book.standing[fact.ticket] = (fact.spot, place)
     if book.free(place) < book.owed(place):
         book.tight[fact.ticket] = f"{place}: {book.free(place)} free, {book.owed(place)} kept"
 
@@ -104,16 +115,41 @@ def _gone(book: RightsBook, fact: f.TicketVoided | f.EntryReversed | f.VehicleEx
 
 
 def _lost(book: RightsBook, fact: f.TicketLostDeclared) -> None:
-    place = book.standing.pop(fact.ticket, None) if fact.ticket is not None else None
-    if place is not None and fact.spot is not None:
-        book.standing[fact.replacement] = place
+    held = book.standing.pop(fact.ticket, None) if fact.ticket is not None else None
+    if held is not None and fact.spot is not None:
+        book.standing[fact.replacement] = held
 
 
 def _went_on(book: RightsBook, fact: f.VehicleMoved) -> None:
     if fact.ticket is not None:
         book.standing.pop(fact.ticket, None)
         if fact.spot is not None:
-            book.standing[fact.ticket] = f"{fact.area}/{fact.spot_type}"
+            book.standing[fact.ticket] = (fact.spot, f"{fact.area}/{fact.spot_type}")
+
+
+def _out_of_service(book: RightsBook, fact: SpotClosed) -> None:
+    book.closed[fact.spot] = f"{fact.area}/{fact.spot_type}"
+
+
+def _in_service(book: RightsBook, fact: SpotOpened) -> None:
+    book.closed.pop(fact.spot, None)
+
+
+def _recounted(book: RightsBook, fact: AreaRecounted) -> None:
+    if fact.spot_type:
+        book.unseen.pop(f"{fact.area}/{fact.spot_type}", None)
+        if fact.unseen:
+            book.unseen[f"{fact.area}/{fact.spot_type}"] = fact.unseen
+
+
+def _said(book: RightsBook, fact: StateSet) -> None:
+    if fact.parker == Parker.RESERVATION:
+        book.said.add((fact.scope, fact.place))
+
+
+def _unsaid(book: RightsBook, fact: StateCleared) -> None:
+    if fact.parker == Parker.RESERVATION:
+        book.said.discard((fact.scope, fact.place))
 
 
 def _reserved(book: RightsBook, fact: r.ReservationUsed) -> None:
@@ -206,6 +242,11 @@ _KEEP: Final[Mapping[type[f.Fact], Callable[[RightsBook, Any], None]]] = {
     f.TicketWrittenOff: _gone,
     f.TicketLostDeclared: _lost,
     f.VehicleMoved: _went_on,
+    SpotClosed: _out_of_service,
+    SpotOpened: _in_service,
+    AreaRecounted: _recounted,
+    StateSet: _said,
+    StateCleared: _unsaid,
     r.ReservationUsed: _reserved,
     r.ReservationReturned: _returned,
     r.ReservationOverstayed: _overstayed,
