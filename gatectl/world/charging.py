@@ -20,8 +20,8 @@ from gatectl.world.kernel import Kernel, Process, Until
 from gatectl.world.ledger import Ledger
 
 CHARGERS: Final = 4
-SITES_WITH: Final = 3
-"""One made-up site in so many has chargers."""
+SITES_WITH: Final = 2
+"""One made-up site in so many has none."""
 ANSWER_MS_MAX: Final = 10_000
 AGAIN_MS: Final = 30_000
 MINUTE_MS: Final = 60_000
@@ -31,8 +31,8 @@ Message = tuple[str, Words]
 
 
 def with_chargers(plan: SitePlan, seed: int) -> SitePlan:
-    """The plan, in a share of seeds with charge points at its first spots."""
-    if seed % SITES_WITH:
+    """The plan, in a half of the seeds with charge points at its first spots."""
+    if seed % SITES_WITH == 0:
         return plan
     spots = plan.spots[:CHARGERS]
     chargers = tuple(Charger(f"EV-{n}", f"wallbox-{n}", 1, spot.spot) for n, spot in enumerate(spots, 1))

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_charging import MINUTE_MS, begin, end, ev_story, extras, status, tell
+from charging_stories import MINUTE_MS, begin, end, ev_story, extras, status, tell
 
 PAGE = (Path(__file__).parents[2] / "docs" / "business" / "charging.md").read_text()
 ROWS = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", PAGE, flags=re.M)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_charging import EV_1, ev_story, extras
+from charging_stories import EV_1, ev_story, extras
 
 from drivers.api import ChargerReport, Signal
 from drivers.links.ocpp_server import OcppBus
