@@ -14,6 +14,8 @@ from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.records.spots import SpotClosed, SpotOpened
 from gatectl.world.books_charging import ChargingBooks, sessions_are_the_same
+from gatectl.world.books_offers import OffersBook, open_tickets
+from gatectl.world.books_offers import differing as offers_differing
 from gatectl.world.books_rights import RightsBook, differing
 from gatectl.world.holding import Broken, hold
 
@@ -34,8 +36,8 @@ class Vend:
 
 
 def _own(value: Any) -> Any:
-    """A copy that shares nothing that changes: of all that a ledger holds only a `Vend` and the page on rights do."""
-    if isinstance(value, RightsBook):
+    """A copy that shares nothing that changes: of all that a ledger holds only a `Vend` and the pages do."""
+    if isinstance(value, RightsBook | OffersBook):
         return value.copy()
     made = copy(value)
     if isinstance(made, dict):
@@ -68,6 +70,7 @@ class Ledger:
     """Spots that nobody may be sent to."""
     rights: RightsBook = field(default_factory=RightsBook)
     charging: ChargingBooks = field(default_factory=ChargingBooks)
+    offers: OffersBook = field(default_factory=OffersBook)
     forgotten: set[TicketNumber] = field(default_factory=set)
     """Tickets of a past that the disk does not have any more: each may be learned once."""
 
@@ -98,6 +101,7 @@ class Ledger:
             keep(self, fact)
         self.charging.witness(fact)
         self.rights.witness(fact)
+        self.offers.witness(fact)
 
     # -- what several facts share
 
@@ -362,6 +366,13 @@ def charging_is_the_same(ledger: Ledger, books: Books) -> None:
     sessions_are_the_same(ledger.charging, books)
 
 
+def offers_are_the_same(ledger: Ledger, books: Books) -> None:
+    found = offers_differing(ledger.offers, books)
+    hold(not found, "coupons and keys are the same", found)
+    ended = open_tickets(ledger.offers) - ledger.tickets.keys()
+    hold(not ended, "what is on a ticket has an open ticket", str(ended))
+
+
 RECOUNTS: Final = (
     counts_equal_the_recount,
     open_tickets_are_the_same,
@@ -369,4 +380,5 @@ RECOUNTS: Final = (
     money_is_the_same,
     rights_are_the_same,
     charging_is_the_same,
+    offers_are_the_same,
 )

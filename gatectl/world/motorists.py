@@ -96,8 +96,14 @@ class Vehicle:
     """What its driver shows before asking for a ticket: the code of a pass or a reservation."""
     reservation: str = ""
     """The reservation's name, while nobody has refused it."""
+    coupon: str = ""
+    """What its driver shows at the exit after the ticket."""
     leaves_ms: int = 0
     """When the driver wants to be gone, on the kernel's clock; 0: after `stays_ms`."""
+
+
+def _nothing() -> Process:
+    yield from ()
 
 
 @dataclass(slots=True)
@@ -127,6 +133,10 @@ class Motorists:
     """The code of a driver's pass, by the driver's number."""
     showing: dict[str, str] = field(default_factory=dict)
     """Entry lane to the reservation that is good and is being shown there."""
+    coupon_of: Callable[[int], str] = lambda _: ""
+    """The code of a driver's coupon, by the driver's number."""
+    shops: Callable[[Vehicle], Process] = lambda _: _nothing()
+    """What a driver does in the shops before leaving."""
     came: Callable[[int, str, str], None] = lambda *_: None
     """Told the number of a driver, how they go in and out, and the lane they go in by."""
 
@@ -151,7 +161,9 @@ class Motorists:
         entry = rng.choice(ENTRY_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         exit_ = rng.choice(EXIT_MANNERS) if rng.random() < self.oddity else Manner.PLAIN
         stays_ms = self.demand.stays_ms(rng, self.kernel.now_ms)
-        return Vehicle(rng, entry, exit_, stays_ms, rng.random() < 0.4, n, right=self.pass_of(n))
+        made = Vehicle(rng, entry, exit_, stays_ms, rng.random() < 0.4, n, right=self.pass_of(n))
+        made.coupon = self.coupon_of(n)
+        return made
 
     def visit(self, vehicle: Vehicle) -> Process:
         """In and out again. Where lanes are of one kind, the other half is another controller's."""
@@ -169,6 +181,7 @@ class Motorists:
             exits = ways_out(lane, exits)
             vehicle.entered_ms = self.kernel.now_ms
             yield max(vehicle.stays_ms, vehicle.leaves_ms - self.kernel.now_ms)
+            yield from self.shops(vehicle)
             if vehicle.prepays and vehicle.paper is not None:
                 yield from self.desk.pay_cash(vehicle.paper)
                 yield 60_000
@@ -360,6 +373,8 @@ class Motorists:
             shown = vehicle.paper.code if vehicle.paper is not None else vehicle.right
             if shown:
                 lane.read_code(lane.lane, shown)
+                if vehicle.coupon:
+                    yield from self._show_coupon(lane, vehicle)
                 if (yield Until(lambda: truth.passable, PATIENCE_MS)):
                     return
             tries += 1
@@ -367,6 +382,13 @@ class Motorists:
                 vehicle.paper = yield from self.desk.replace_lost(lane, self.kernel.now_ms - vehicle.entered_ms)
             elif tries >= 2 and (yield from self._be_helped(lane, vehicle, tries)):
                 return
+
+    def _show_coupon(self, lane: LaneDevices, vehicle: Vehicle) -> Process:
+        """Once, while the lane asks for the money; who has nothing to pay keeps it."""
+        if not (yield Until(lambda: lane.truth.passable, vehicle.rng.randint(1_500, 5_000))):
+            lane.read_code(lane.lane, vehicle.coupon)
+            self.count("shows a coupon")
+        vehicle.coupon = ""
 
     def _be_helped(self, lane: LaneDevices, vehicle: Vehicle, tries: int) -> Doing:
         """Pay a person, or have one open; whether the arm is up then."""

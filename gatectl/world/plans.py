@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 from config.site import Site
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout
+from gatectl.domain.offers import Merchant
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import COMPATIBLE, Spot
 from gatectl.domain.tariffs import parse
 from gatectl.domain.tickets import Keyring
+from gatectl.domain.valet_plan import ValetPlan
 from gatectl.runtime.plan import site_plan as plan_of_file
 from gatectl.world.chance import stream
 
@@ -91,6 +93,8 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         software="gatectl/simulate",
         announces=seed % SIGNS_EACH == 0,
         quotas={(AREA, "COMPACT"): spots // 10},
+        merchants=(Merchant("cafe", "Cafe", minutes_max=60, day_max=40),),
+        valet=ValetPlan(AREA, "CAR", 500, 300),
     )
 
 

@@ -32,6 +32,7 @@ from gatectl.world.inspector import Inspector
 from gatectl.world.kernel import Kernel, Process
 from gatectl.world.ledger import Broken, Ledger, hold
 from gatectl.world.motorists import Motorists
+from gatectl.world.offers import Offers
 from gatectl.world.office import Office
 from gatectl.world.plans import site_plan
 from gatectl.world.rights import Rights
@@ -205,6 +206,8 @@ class World:
             lambda: self.clock.wall_ms() - self.clock.off_ms,
         )
         self.motorists.pass_of = self.rights.pass_of
+        self.offers = Offers(kernel, options.seed, plan, self.motorists, self.desk)
+        self.motorists.coupon_of, self.motorists.shops = self.offers.coupon_of, self.offers.shops
 
     def _spoil(self, kernel: Kernel) -> None:
         """Whatever can go wrong."""
@@ -346,6 +349,7 @@ class World:
         yield self.motorists.arrivals()
         yield self.rights.feed()
         yield self.rights.sales()
+        yield self.offers.guests_come()
         yield self.histories.keep_backups()
         yield self.histories.people()
         yield Steward(self.daemon, self.desk, self.ledger, self.options.seed).rounds()
