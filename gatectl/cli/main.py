@@ -52,7 +52,7 @@ def _printer() -> click.Command:
 
 
 def _ticket() -> click.Command:
-    from gatectl.cli.ticket_desk import ticket
+    from gatectl.cli.ticket_export import ticket
 
     return ticket
 

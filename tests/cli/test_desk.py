@@ -1,5 +1,6 @@
 """The exceptions desk and `gatectl why` from the command line: what is asked, what is said, what is not done by a slip."""
 
+import json
 from typing import Any
 
 import pytest
@@ -86,3 +87,21 @@ def test_why_without_a_daemon(mirrored: Any) -> None:  # noqa: F811  # the fixtu
     assert 4 == slip.exit_code
     assert "of that count there is 000123-K7QF" in slip.stderr
     assert 4 == mirrored.run("why", "hello").exit_code
+
+
+def test_a_stay_is_exported_with_and_without_a_daemon(mirrored: Any) -> None:  # noqa: F811  # the fixture
+    """One by its number, all of a time; a number that is none is said."""
+    one = mirrored.run("ticket", "export", "123-k7qf", "--apds")
+    assert 0 == one.exit_code, one.output
+    told = json.loads(one.stdout)
+    assert "centrum-01:000123-K7QF" == told["sessions"]["data"][0]["id"]
+    assert (
+        told["sessions"]
+        == json.loads(mirrored.run("ticket", "export", "--apds", "--since", "2026-01-01").stdout)["sessions"]
+    )
+    assert (
+        [] == json.loads(mirrored.run("ticket", "export", "--apds", "--since", "2200-01-01").stdout)["sessions"]["data"]
+    )
+    assert 4 == mirrored.run("ticket", "export", "9-K7QF", "--apds").exit_code
+    assert 2 == mirrored.run("ticket", "export", "--apds").exit_code
+    assert 2 == mirrored.run("ticket", "export", "123-k7qf").exit_code
