@@ -98,7 +98,10 @@ class CashOffered:
 
 @dataclass(frozen=True, slots=True)
 class StationAsked:
-    """A pay station asks about the ticket with this code: `what` is "quote", or "pay-cash" with what was put in."""
+    """A pay station asks about the ticket with this code: `what` is "quote", or "pay-cash" with what was put in.
+
+    Behind the ticket's code, with a blank between, there may be a coupon's: it is put on the ticket first.
+    """
 
     request: RequestId
     station: str

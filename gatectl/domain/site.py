@@ -355,11 +355,20 @@ class Site:
 
     def _station_asked(self, event: events.StationAsked, now: Moment) -> None:
         view = LaneView(self.plan, self.books, self.boot, now, self._any_exit())
-        price = view.admit(event.code)
+        code, _, coupon = event.code.partition(" ")
+        price = view.admit(code)
         if isinstance(price, Refusal):
             self._effects.append(Reply(event.request, price.code, price.text))
             return
         self._record(*view.learned.values())
+        if coupon:
+            reduced = view.reduced(price.ticket, coupon, event.station)
+            if isinstance(reduced, Refusal):
+                self._effects.append(Reply(event.request, reduced.code, reduced.text))
+                return
+            price = reduced.price
+            self._record(*reduced.facts)
+            self._tell_its_lane(price.ticket, now)
         if event.what == "pay-cash":
             payment = PaymentId(f"{price.ticket}-{event.request}")
             paid = events.CashOffered(

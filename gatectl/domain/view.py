@@ -220,9 +220,9 @@ class LaneView:
     def is_coupon(self, text: str) -> bool:
         return coupons.is_coupon(self.context, text)
 
-    def reduced(self, ticket: TicketNumber, coupon: str) -> Reduced | Refusal:
-        lane = str(self.plan.lane)
-        facts = coupons.apply(self.context, ticket, coupon, lane, lane)
+    def reduced(self, ticket: TicketNumber, coupon: str, place: str = "") -> Reduced | Refusal:
+        where = place or str(self.plan.lane)
+        facts = coupons.apply(self.context, ticket, coupon, where, where)
         if isinstance(facts, No):
             return Refusal(facts.code, "Coupon not accepted")
         return Reduced(facts, price_after(self.context, self.books.stays[ticket], facts))

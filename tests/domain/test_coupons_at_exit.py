@@ -7,9 +7,10 @@ import pytest
 from site_stories import OUT, Story
 from validation_stories import a_site, apply, asked, inside, on, used
 
-from gatectl.domain.effects import Authorise, CancelPayment, OpenArm, ShowText
+from gatectl.domain.effects import Authorise, CancelPayment, OpenArm, Reply, ShowText
+from gatectl.domain.events import StationAsked
 from gatectl.domain.facts import CodeRefused, PaymentTaken
-from gatectl.domain.ids import LaneId, TicketNumber
+from gatectl.domain.ids import LaneId, RequestId, TicketNumber
 from gatectl.domain.lane import (
     Arm,
     ArmingLoopChanged,
@@ -168,6 +169,23 @@ def test_a_driver_who_backs_out_of_the_exit_keeps_the_coupon_on_the_ticket() -> 
     answered(story, asked_for(story), "declined")
     assert "" == asked(story, "validation-void", validation=f"{ticket}-V1", reason="not his").code
     assert 0 == used(story, "HALF")
+
+
+def test_a_coupon_at_a_pay_station() -> None:
+    """Shown behind the ticket: quoted and paid at what is left; one that is not good takes nothing out of the driver's hand."""
+    story = a_site()
+    one, two = inside(story), inside(story, 1)
+    story.tell(StationAsked(RequestId("s-1"), "PS-1", "quote", f"{code_of(story, one)} HALF", 0))
+    quoted = story.last(Reply)
+    story.tell(StationAsked(RequestId("s-2"), "PS-1", "pay-cash", f"{code_of(story, two)} HALF", 2_000))
+    refused = story.last(Reply)
+    story.tell(StationAsked(RequestId("s-3"), "PS-1", "pay-cash", code_of(story, one), 2_000))
+
+    assert isinstance(quoted, Reply)
+    assert isinstance(refused, Reply)
+    assert (450, "PS-1") == (quoted.data["due_minor"], on(story, one)[0]["place"])
+    assert "E-CPN-02" == refused.code
+    assert [(one, 450)] == [(fact.ticket, fact.amount_minor) for fact in story.facts if isinstance(fact, PaymentTaken)]
 
 
 # -- two lanes -----------------------------------------------------------------------------------------------------------
