@@ -62,6 +62,12 @@ ROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "a lost claim check": ("valet.reclaimed",),
     "foreign and forged tickets": ("refused E-TKT-01", "refused E-TKT-02", "refused E-TKT-03"),
     "lost ticket, and void tickets that turn up": ("ticket.lost", "refused E-TKT-05"),
+    "a ticket that cannot be read, a price by a person": (
+        "replaced damaged",
+        "price.set",
+        "price.ended",
+        "exception.noted",
+    ),
     "card refused, terminal silent": ("payment declined", "payment cancelled", "payment timed-out"),
     "site full": ("told that it is full",),
     "spots out of service, counts, classes turned away": (

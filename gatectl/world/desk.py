@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from gatectl.domain.effects import Reply
+from gatectl.domain.events import Asked as VerbAsked
 from gatectl.domain.events import CashOffered, Event, HandAsked, LostTicketDeclared, StationAsked
 from gatectl.domain.facts import LaneFault
 from gatectl.domain.ids import JobId, LaneId, PaymentId, RequestId, TicketNumber
@@ -76,17 +77,32 @@ class Desk:
         payment, ticket = PaymentId(f"{paper.number}-till-{key}"), TicketNumber(paper.number)
         return CashOffered(request, payment, ticket, None, None, "till-1", "anna")
 
-    def replace_lost(self, lane: LaneDevices, inside_ms: int) -> Generator[int | Until, bool, Paper | None]:
-        """No ticket: the attendant makes another one, and takes the money for it."""
+    def replace_lost(
+        self, lane: LaneDevices, inside_ms: int, lost: Paper | None, n: int
+    ) -> Generator[int | Until, bool, Paper | None]:
+        """No ticket: the attendant makes another one, and takes the money for it.
+
+        By the driver's number `n`: no stay is found, it is found, or the paper is there and cannot be read any more.
+        """
         minutes = inside_ms // 60_000 if self.rng.random() < 0.5 else None
+        way = n % 4 if lost is not None else 0
+        found = TicketNumber(lost.number) if lost is not None and way == 1 else None
         reply = yield from self.ask(
-            lambda request: LostTicketDeclared(request, lane.lane, None, minutes, "ben", "no ticket")
+            lambda request: (
+                _asked(request, "ticket-damaged", ticket=lost.number)
+                if lost is not None and way > 1
+                else LostTicketDeclared(request, lane.lane, found, minutes, "ben", "no ticket")
+            )
         )
         if reply is None or reply.code:
             return None
         number = str(reply.data["ticket"])
         paper = Paper(JobId(number), number, str(reply.data["code"]))
+        if way == 3:
+            yield from self.ask(lambda request: _asked(request, "ticket-price", ticket=number, price_minor=100))
         yield from self.pay_cash(paper)
+        if way == 3:
+            yield from self.ask(lambda request: _asked(request, "ticket-present", ticket=number, lane=str(lane.lane)))
         return paper
 
     # -- hands -------------------------------------------------------------------------------------------------------
@@ -129,3 +145,8 @@ class Desk:
 
     def hand(self, lane: LaneId, hand: Hand, why: str) -> Asked:
         return (yield from self.ask(lambda request: HandAsked(lane, hand, "ben", why, request)))
+
+
+def _asked(request: RequestId, verb: str, **words: str | int) -> Event:
+    """Something that the exceptions desk can be asked, by the attendant."""
+    return VerbAsked(request, verb, "ben", tuple({**words, "reason": "the paper cannot be read"}.items()))

@@ -14,6 +14,7 @@ from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.records.spots import SpotClosed, SpotOpened
 from gatectl.world.books_charging import ChargingBooks, sessions_are_the_same
+from gatectl.world.books_desk import DeskBook, prices_differ
 from gatectl.world.books_offers import OffersBook, open_tickets
 from gatectl.world.books_offers import differing as offers_differing
 from gatectl.world.books_rights import RightsBook, differing
@@ -71,6 +72,7 @@ class Ledger:
     rights: RightsBook = field(default_factory=RightsBook)
     charging: ChargingBooks = field(default_factory=ChargingBooks)
     offers: OffersBook = field(default_factory=OffersBook)
+    desk: DeskBook = field(default_factory=DeskBook)
     forgotten: set[TicketNumber] = field(default_factory=set)
     """Tickets of a past that the disk does not have any more: each may be learned once."""
 
@@ -102,6 +104,7 @@ class Ledger:
         self.charging.witness(fact)
         self.rights.witness(fact)
         self.offers.witness(fact)
+        self.desk.witness(fact)
 
     # -- what several facts share
 
@@ -222,7 +225,14 @@ def _spot_opened(ledger: Ledger, fact: SpotOpened) -> None:
 def _lost(ledger: Ledger, fact: f.TicketLostDeclared) -> None:
     ledger._moved(fact.replacement, ("issued",), "inside")
     if fact.ticket is not None:
+        stood = ledger.places.get(fact.ticket, (None, None))[1]
+        hold(
+            fact.spot == stood,
+            "a replacement stands where its stay stood",
+            f"{fact.replacement}: {fact.spot}, not {stood}",
+        )
         ledger._ended(fact.ticket, ("inside",))
+    ledger.saw(f"replaced {fact.cause}")
     if fact.spot is not None:
         ledger._takes_spot(fact.replacement, fact.spot)
         ledger.places[fact.replacement] = (ledger.places[fact.replacement][0], SpotId(fact.spot))
@@ -373,6 +383,13 @@ def offers_are_the_same(ledger: Ledger, books: Books) -> None:
     hold(not ended, "what is on a ticket has an open ticket", str(ended))
 
 
+def prices_by_hand_are_the_same(ledger: Ledger, books: Books) -> None:
+    found = prices_differ(ledger.desk, books)
+    hold(not found, "prices by a person are the same", found)
+    ended = ledger.desk.prices.keys() - ledger.tickets.keys()
+    hold(not ended, "a price by a person has an open ticket", str(ended))
+
+
 RECOUNTS: Final = (
     counts_equal_the_recount,
     open_tickets_are_the_same,
@@ -381,4 +398,5 @@ RECOUNTS: Final = (
     rights_are_the_same,
     charging_is_the_same,
     offers_are_the_same,
+    prices_by_hand_are_the_same,
 )

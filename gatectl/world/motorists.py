@@ -92,6 +92,7 @@ class Vehicle:
     """Which driver of the run this is."""
     entered_ms: int = 0
     paper: Paper | None = None
+    lost: Paper | None = None
     right: str = ""
     """What its driver shows before asking for a ticket: the code of a pass or a reservation."""
     reservation: str = ""
@@ -342,7 +343,7 @@ class Motorists:
             lane.read_code(lane.lane, self.used.code)
             yield 6_000
         if vehicle.exit is Manner.LOST:
-            vehicle.paper = None
+            vehicle.lost, vehicle.paper = vehicle.paper, None
         yield from self._get_out(lane, vehicle)
         if vehicle.exit is Manner.BACKS_OUT_AFTER:
             vehicle.exit = Manner.PLAIN
@@ -379,7 +380,8 @@ class Motorists:
                     return
             tries += 1
             if vehicle.paper is None and tries == 1 + bool(vehicle.right):
-                vehicle.paper = yield from self.desk.replace_lost(lane, self.kernel.now_ms - vehicle.entered_ms)
+                inside_ms = self.kernel.now_ms - vehicle.entered_ms
+                vehicle.paper = yield from self.desk.replace_lost(lane, inside_ms, vehicle.lost, vehicle.n)
             elif tries >= 2 and (yield from self._be_helped(lane, vehicle, tries)):
                 return
 
