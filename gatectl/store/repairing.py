@@ -189,7 +189,13 @@ class Repairer:
 
     def _tell(self, connection: Connection, done: Repaired) -> None:
         tip = journal.read_tip(connection, self.site)
-        put_group(connection, tip, self.boot.boot_id, [self.on_record(done)])
+        stamped = self.on_record(done)
+        put_group(connection, tip, self.boot.boot_id, [stamped])
+        connection.exec_driver_sql(  # behind what was set aside: the number of an event is never another's
+            "UPDATE journal SET position = max(position, (SELECT coalesce(max(position), 0) + 1 FROM quarantine))"
+            " WHERE fact_id = ?",
+            (stamped.fact_id,),
+        )
 
     def on_record(self, done: Repaired) -> StampedFact:
         """The fact of a repair, which is a run of its own."""

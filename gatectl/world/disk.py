@@ -335,7 +335,7 @@ class Disk:
         assert generation > self._tip.generation, f"generation {generation} after {self._tip.generation}"
         for damage in self._damages(len(self._rows)) if self.wounded else ():
             if (damage.generation, damage.seq) > (self._acked.generation, self._acked.seq):
-                raise JournalDamaged(str(damage))
+                raise JournalDamaged(f"record {damage.generation}/{damage.seq}")
         self._refuse()
         before = self._start(self._acked.generation) + self._acked.seq
         kept = before - self._pruned

@@ -216,6 +216,18 @@ def test_a_new_file_has_the_offices_data_and_asks_for_it_again(path: Path, offic
     reader.close()
 
 
+def test_the_newest_record_is_set_aside_and_its_number_is_not_used_again(path: Path, office: Any) -> None:
+    """Whoever followed the events up to 60 must hear of the repair: it is 61, though 60 lies in the journal no longer."""
+    spoil(path, f"UPDATE journal SET body = x'7b7d' WHERE seq = {RECORDS}")
+    _, after = repaired(path, office)
+    raw = sqlite3.connect(path)
+    newest = raw.execute("SELECT position, seq, kind FROM journal ORDER BY position DESC LIMIT 1").fetchone()
+    raw.close()
+
+    assert (RECORDS + 1, RECORDS, "journal.repaired") == newest
+    assert after.ok, after
+
+
 def test_a_record_that_does_not_come_to_the_head_is_refused(path: Path, office: Any) -> None:
     """An office of another site, or one that was tampered with, is not believed: nothing is changed."""
     spoil(path, "UPDATE journal SET body = x'7b7d' WHERE seq = 7")

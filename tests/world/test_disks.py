@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gatectl.domain import facts as f
-from gatectl.domain.ids import AreaId, LaneId, Moment, SpotId, TicketNumber, TimeQuality
+from gatectl.domain.ids import AreaId, Boot, LaneId, Moment, SpotId, TicketNumber, TimeQuality
+from gatectl.store.repairing import Repairer
 from gatectl.world.disk import TROUBLES, Disk, DiskFailed, SiteDisk, Stamped
 from gatectl.world.inspector import same
 from gatectl.world.plans import AREA, site_plan
@@ -157,6 +158,27 @@ def test_a_disk_without_sync_loses_what_it_promised(made: Any, monkeypatch: Any)
 
     with pytest.raises(AssertionError, match="a commit is whole or not there"):
         disk.cut([], torn=False)
+
+
+@pytest.mark.parametrize("kind", [in_memory, on_store])
+def test_the_newest_record_is_set_aside_and_life_goes_on(made: Any, kind: Make) -> None:
+    """Nobody else has it: the repair is on record behind it, is witnessed, and what is committed then is whole after a cut."""
+    disk, told = made(kind)
+    disk.load()
+    disk.append(batch(1, 3))
+    disk.cut([], torn=False)
+    assert disk.flip(0, 77) is not None
+    repairer = Repairer(PLAN.site, lambda *_: pytest.fail("nobody has it"), "tom", Boot("cd" * 8, "0000"), Moment(1, 0))
+    done = disk.repair(repairer, disk.check())
+    disk.load()
+    disk.append(batch(4))
+    disk.cut(batch(6), torn=False)
+    disk.mirror()
+
+    assert (1, []) == (len(done.lost), done.fetched)
+    assert ["ticket.issued"] * 3 + ["journal.repaired"] + ["ticket.issued"] * 4 == [fact.kind for fact in told]
+    assert 7 == disk.position().seq
+    assert disk.check().ok
 
 
 KINDS = (
