@@ -151,7 +151,7 @@ def test_every_example_in_the_specification_is_understood() -> None:
     )
     examples = [line for line in SPECIFICATION.read_text("utf-8").splitlines() if line.startswith('{"v":1,')]
 
-    assert 10 == len(examples)
+    assert 11 == len(examples)
     for example in examples:
         assert 1 == sum(_reads(reader, example.replace("\u2026", "x").encode()) for reader in readers), example
 

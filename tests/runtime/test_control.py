@@ -125,7 +125,7 @@ def test_cash_reaches_the_desk_as_whole_numbers(server: ControlServer, path: Pat
     assert 400 == post(path, "/v1/payments", {**body, "tendered_minor": 5.0})[0]
     assert 400 == post(path, "/v1/payments", {**body, "tendered_minor": True})[0]
     assert 400 == post(path, "/v1/payments", {**body, "tendered_minor": -1})[0]
-    assert 400 == post(path, "/v1/payments", {**body, "method": "CREDIT_CARD"})[0]
+    assert 400 == post(path, "/v1/payments", {**body, "method": "GOLD"})[0]
 
 
 def test_a_refusal_is_told_with_cause_and_action(server: ControlServer, path: Path, desk: Desk) -> None:
