@@ -58,6 +58,7 @@ WORDS: Final[Mapping[str, str]] = {
     "clock": "the machine's clock jumps, by seconds or by years",
     "disk": "the disk takes seconds for every record",
     "disk-full": "the disk is full, until somebody makes room",
+    "bit-flip": "a bit of a stored record flips; a technician checks the journal and repairs it",
     "disk-error": "the disk refuses what is written, at once or late",
     "disk-read-only": "the disk lets nothing be written any more",
     "office": "the office cannot be reached, or answers badly",
