@@ -100,7 +100,7 @@ def first_wrong(receipts: Iterable[str], cashbox: str, verify: Verify) -> str:
             else "not chained to the one before" if parts[12] != chain_value(before)
             else "the start receipt is not zero" if number == 1 and not zero
             else "signing began again without a zero receipt" if failed and not is_failed(compact) and not zero
-            else "" if is_failed(compact) or _is_signed(compact, verify)
+            else "" if is_failed(compact) or is_signed(compact, verify)
             else "not signed by this key"
         )  # fmt: skip
         if wrong:
@@ -109,7 +109,7 @@ def first_wrong(receipts: Iterable[str], cashbox: str, verify: Verify) -> str:
     return ""
 
 
-def _is_signed(compact: str, verify: Verify) -> bool:
+def is_signed(compact: str, verify: Verify) -> bool:
     message, _, signature = compact.rpartition(".")
     return verify(message.encode(), _of_url(signature))
 

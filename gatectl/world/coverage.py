@@ -69,6 +69,12 @@ ROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "exception.noted",
     ),
     "card refused, terminal silent": ("payment declined", "payment cancelled", "payment timed-out"),
+    "money goes back, in part and whole": ("refunded CASH", "refunded CREDIT_CARD"),
+    "cannot pay: owed, paid later, forgiven": ("debt.made", "debt.paid", "debt.forgiven"),
+    "a machine without change": ("overpayment.returned",),
+    "approved without the issuer, within the limit and beyond": ("offline.approved", "refused E-PAY-09", "reversal.ended"),
+    "shifts: open, relieve, close": ("shift.opened", "shift.entry", "shift.closed"),
+    "the fiscal journal, and a unit that fails": ("fiscal.signed", "signature unit failed"),
     "site full": ("told that it is full",),
     "spots out of service, counts, classes turned away": (
         "spot.closed",

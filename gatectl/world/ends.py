@@ -54,6 +54,8 @@ def money_is_equal_at_both_ends(disk: SiteDisk, office: Office, ledger: Ledger) 
     site, held = Counter[int](), Counter[int]()
     whole = 0
     for _, record in records_of(disk, range(1, disk.position().generation + 1)):
+        if record.kind == "payment.refunded":
+            whole -= json.loads(record.body)["amount_minor"]
         if record.kind != "payment.taken":
             continue
         body = json.loads(record.body)

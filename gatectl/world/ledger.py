@@ -13,8 +13,10 @@ from gatectl.domain import facts as f
 from gatectl.domain.books import Books
 from gatectl.domain.ids import AreaId, PaymentId, SpotId, TicketNumber, TimeQuality, VendId
 from gatectl.domain.records.spots import SpotClosed, SpotOpened
+from gatectl.world import books_money
 from gatectl.world.books_charging import ChargingBooks, sessions_are_the_same
 from gatectl.world.books_desk import DeskBook, prices_differ
+from gatectl.world.books_money import MoneyBook
 from gatectl.world.books_offers import OffersBook, open_tickets
 from gatectl.world.books_offers import differing as offers_differing
 from gatectl.world.books_rights import RightsBook, differing
@@ -38,7 +40,7 @@ class Vend:
 
 def _own(value: Any) -> Any:
     """A copy that shares nothing that changes: of all that a ledger holds only a `Vend` and the pages do."""
-    if isinstance(value, RightsBook | OffersBook):
+    if isinstance(value, RightsBook | OffersBook | MoneyBook):
         return value.copy()
     made = copy(value)
     if isinstance(made, dict):
@@ -70,6 +72,7 @@ class Ledger:
     out_of_service: set[SpotId] = field(default_factory=set)
     """Spots that nobody may be sent to."""
     rights: RightsBook = field(default_factory=RightsBook)
+    money: MoneyBook = field(default_factory=MoneyBook)
     charging: ChargingBooks = field(default_factory=ChargingBooks)
     offers: OffersBook = field(default_factory=OffersBook)
     desk: DeskBook = field(default_factory=DeskBook)
@@ -105,6 +108,7 @@ class Ledger:
         self.rights.witness(fact)
         self.offers.witness(fact)
         self.desk.witness(fact)
+        self.money.witness(fact)
 
     # -- what several facts share
 
@@ -271,17 +275,27 @@ def _payment(ledger: Ledger, fact: f.PaymentTaken) -> None:
     """6: a payment counts once, what was paid was due, and receipts have no gap."""
     hold(ledger.payments.get(fact.payment) != "taken", "a payment counts once", fact.payment)
     hold(0 < fact.amount_minor <= fact.due_minor, "what was paid was due", f"{fact.payment}: {fact.amount_minor}")
-    given = fact.tendered_minor - fact.change_minor
+    given = fact.tendered_minor - fact.change_minor - fact.kept_minor
     hold(given == fact.amount_minor, "change is what was given too much", fact.payment)
-    last = ledger.receipts.get(fact.series, 0)
-    hold(fact.receipt == last + 1, "receipts have no gap", f"{fact.series}/{fact.receipt} after {last}")
-    ledger.receipts[fact.series] = fact.receipt
+    _receipt(ledger, fact.series, fact.receipt)
     ledger.payments[fact.payment] = "taken"
     while len(ledger.payments) > PAYMENTS_KEPT_MAX:
         ledger.payments.popitem(last=False)
     ledger.taken_minor += fact.amount_minor
     ledger.struck(fact.payment, fact.amount_minor)
     ledger.saw(f"paid {fact.method}")
+
+
+def _receipt(ledger: Ledger, series: str, receipt: int) -> None:
+    last = ledger.receipts.get(series, 0)
+    hold(receipt == last + 1, "receipts have no gap", f"{series}/{receipt} after {last}")
+    ledger.receipts[series] = receipt
+
+
+def _refunded(ledger: Ledger, fact: f.PaymentRefunded) -> None:
+    _receipt(ledger, fact.series, fact.receipt)
+    ledger.taken_minor -= fact.amount_minor
+    ledger.saw(f"refunded {fact.method}")
 
 
 def _payment_failed(ledger: Ledger, fact: f.PaymentFailed) -> None:
@@ -331,6 +345,7 @@ _KEEP: Final[Mapping[type[f.Fact], Callable[[Ledger, Any], None]]] = {
     f.VendClosed: _vend_over,
     f.PaymentTaken: _payment,
     f.PaymentFailed: _payment_failed,
+    f.PaymentRefunded: _refunded,
     f.PassageObserved: _observed,
     f.LaneFaulted: _faulted,
     f.LaneModeChanged: _mode,
@@ -363,6 +378,8 @@ def open_vends_are_the_same(ledger: Ledger, books: Books) -> None:
 
 def money_is_the_same(ledger: Ledger, books: Books) -> None:
     hold(books.receipts == ledger.receipts, "receipts are the same", f"{books.receipts} {ledger.receipts}")
+    wrong = books_money.differing(ledger.money, books)
+    hold(not wrong, "money is the same", wrong)
 
 
 def rights_are_the_same(ledger: Ledger, books: Books) -> None:

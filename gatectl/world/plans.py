@@ -6,8 +6,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from config.site import Site
+from gatectl.domain.fiscal import PT, RKSV, FiscalPlan
 from gatectl.domain.ids import AreaId, LaneId, SiteId, SpotId
 from gatectl.domain.lane import LaneKind, LanePlan, Layout
+from gatectl.domain.money_rules import CALL, LET_OUT, MoneyRules
 from gatectl.domain.offers import Merchant
 from gatectl.domain.plan import SitePlan
 from gatectl.domain.spots import COMPATIBLE, Spot
@@ -91,10 +93,26 @@ def site_plan(seed: int, lanes: int, spots: int) -> SitePlan:
         compatible=COMPATIBLE,
         config_digest=f"seed-{seed}",
         software="gatectl/simulate",
+        money=_money(seed),
         announces=seed % SIGNS_EACH == 0,
         quotas={(AREA, "COMPACT"): spots // 10},
         merchants=(Merchant("cafe", "Cafe", minutes_max=60, day_max=40),),
         valet=ValetPlan(AREA, "CAR", 500, 300),
+    )
+
+
+def _money(seed: int) -> MoneyRules:
+    """What a site allows with money, and the law it is under, by the seed."""
+    rng = stream("money rules", seed)
+    law = rng.choice(
+        (None, FiscalPlan(RKSV, cashbox="SIM", certificate="1a2b3c"), FiscalPlan(PT, tax_number="500000000"))
+    )
+    return MoneyRules(
+        offline_payment_minor=rng.choice((0, 500, 5_000)),
+        offline_day_minor=rng.choice((0, 2_000, 20_000)),
+        no_change=frozenset({"PS-1"}) if rng.random() < 0.3 else frozenset(),
+        uncollectable=rng.choice((CALL, LET_OUT)),
+        fiscal=law,
     )
 
 

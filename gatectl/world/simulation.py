@@ -21,6 +21,7 @@ from gatectl.domain.plan import SitePlan
 from gatectl.world import demand, liveness
 from gatectl.world.chance import ALL, Chosen, stream
 from gatectl.world.charging import Charging, with_chargers
+from gatectl.world.clerk import Clerk
 from gatectl.world.daemon import Daemon, WallClock
 from gatectl.world.desk import Desk
 from gatectl.world.devices import LaneDevices, Site, is_entry
@@ -132,6 +133,7 @@ class World:
         self._power = self._rng("power")
         self.ledger = Ledger(self._paid)
         self.ledger.rights.begin(plan)
+        self.ledger.money.plan = plan
         self.inspector = Inspector(plan, self.ledger)
         self.disk = self._disk()
         self.clock = WallClock(kernel)
@@ -185,6 +187,7 @@ class World:
         self.signer = Signer(kernel, self._rng("signer"), self.daemon.post, lambda: self.daemon.life)
         self.desk = Desk(kernel, self._rng("desk"), self.daemon.post)
         self.charging = Charging(kernel, options.seed, plan, self.ledger, self.daemon.post)
+        self.clerk = Clerk(self.daemon, self.desk, options.seed)
         self.motorists = Motorists(
             kernel,
             options.seed,
@@ -319,7 +322,11 @@ class World:
 
     def _seen(self) -> dict[str, int]:
         looked = Counter(
-            {"closing overtaken by a vehicle": self.inspector.overtaken, "told that it is full": self.inspector.full}
+            {
+                "closing overtaken by a vehicle": self.inspector.overtaken,
+                "told that it is full": self.inspector.full,
+                "signature unit failed": self.signer.outages,
+            }
         )
         histories = dict(self.histories.happened)
         return (
@@ -353,6 +360,7 @@ class World:
         yield self.histories.keep_backups()
         yield self.histories.people()
         yield Steward(self.daemon, self.desk, self.ledger, self.options.seed).rounds()
+        yield from self.clerk.processes()
         yield from self.charging.processes()
         yield self.desk.rounds(list(self.devices.values()), self.lane, ROUND_MS)
         if self.options.faults_per_hour:
@@ -368,7 +376,7 @@ class World:
 
     def wind_up(self) -> None:
         """Nothing breaks any more, what is broken is mended: then everything must serve again."""
-        self.weather.active = self.motorists.open = self.charging.open = False
+        self.weather.active = self.motorists.open = self.charging.open = self.clerk.open = False
         self.go_on(8 * HOUR_MS, lambda: not self.weather.busy)
         hold(not self.weather.busy, "every fault ends", str(self.weather.busy))
         self.go_on(2 * HOUR_MS)
