@@ -153,7 +153,9 @@ def _paid(books: ChargingBooks, fact: f.PaymentTaken) -> None:
             energy_wh = int(Decimal(found[1]) * 1000)
             hold(energy_wh in known, "energy that is paid was on record", f"{fact.payment}: {line.text}")
     hold(len(told) <= len(mine), "energy is billed once", f"{fact.payment}: {told} of {len(mine)} sessions")
-    if fact.method == "CASH" and fact.tariff:  # priced in the same step; a terminal was asked a while ago, a debt earlier still
+    if (
+        fact.method == "CASH" and fact.tariff
+    ):  # priced in the same step; a terminal was asked a while ago, a debt earlier still
         lines = [line.amount_minor for line in fact.lines if line.text.startswith("Charging ")]
         due = sum(session.costs(fact.paid_ms) for session in mine)
         hold(sum(lines) == due, "charging costs what its sessions cost", f"{fact.payment}: {lines}, {due} counted")

@@ -82,10 +82,10 @@ def _shift(site: Site, rng: Random) -> Order:
 
 
 def _refund(site: Site, rng: Random) -> Order | None:
-    taken = [payment for payment in site.books.payments.values() if payment.taken is not None][-RECENT:]
+    taken = [(payment.taken.paid_ms, key) for key, payment in site.books.payments.items() if payment.taken is not None]
     if not taken:
         return None
-    payment = rng.choice(taken)
+    payment = site.books.payments[rng.choice(sorted(taken)[-RECENT:])[1]]
     given: dict[str, str | int] = {"payment": payment.payment, "reason": "complained"}
     if rng.random() < 0.6:
         given["amount_minor"] = rng.randint(1, 600)

@@ -72,7 +72,11 @@ ROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "money goes back, in part and whole": ("refunded CASH", "refunded CREDIT_CARD"),
     "cannot pay: owed, paid later, forgiven": ("debt.made", "debt.paid", "debt.forgiven"),
     "a machine without change": ("overpayment.returned",),
-    "approved without the issuer, within the limit and beyond": ("offline.approved", "refused E-PAY-09", "reversal.ended"),
+    "approved without the issuer, within the limit and beyond": (
+        "offline.approved",
+        "refused E-PAY-09",
+        "reversal.ended",
+    ),
     "shifts: open, relieve, close": ("shift.opened", "shift.entry", "shift.closed"),
     "the fiscal journal, and a unit that fails": ("fiscal.signed", "signature unit failed"),
     "site full": ("told that it is full",),

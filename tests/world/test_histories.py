@@ -15,6 +15,8 @@ from sync.upload import Acknowledge, UploaderMachine
 
 KINDS = (*sorted(PASTS), "office", "power")
 SEEDS = range(1, 10)
+MORE_SEEDS = range(1, 25)
+"""What is planted may take a few more days to show."""
 
 
 def lived(seed: int, **options: Any) -> tuple[World, Result]:
@@ -24,7 +26,7 @@ def lived(seed: int, **options: Any) -> tuple[World, Result]:
 
 
 def caught() -> str:
-    return next((result.broken for seed in SEEDS if not (result := lived(seed)[1]).ok), "")
+    return next((result.broken for seed in MORE_SEEDS if not (result := lived(seed)[1]).ok), "")
 
 
 def test_whatever_comes_back_every_fact_is_at_the_office_once() -> None:

@@ -92,9 +92,14 @@ def _next(context: Context, row: Row, what: str, amount_minor: int = 0) -> Fisca
 
 def _turn(context: Context) -> Iterable[Fact]:
     """RKSV: a zero receipt for each till in each month."""
-    for row in list(context.books.tables.all(FISCAL_SERIES)):
+    for row in _all_series(context):
         if row["regime"] == RKSV and _month(whole(row, "entered_ms"), context) < _month(context.now.wall_ms, context):
             yield _next(context, row, fiscal_rksv.MONTH)
+
+
+def _all_series(context: Context) -> list[Row]:
+    """By their names: rows that were loaded are in no order, and what is done must not depend on one."""
+    return sorted(context.books.tables.all(FISCAL_SERIES), key=lambda row: words(row, "series"))
 
 
 def _month(at_ms: int, context: Context) -> str:
@@ -161,7 +166,7 @@ def _signed(context: Context, fact: FiscalSigned) -> Iterable[Effect]:
 
 
 def _remind(context: Context) -> Iterable[Effect]:
-    for row in list(context.books.tables.all(FISCAL_SERIES)):
+    for row in _all_series(context):
         probe = _probe(context, row)
         yield from ((probe,) if probe is not None else _ask(context, row))
 

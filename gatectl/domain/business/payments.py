@@ -297,7 +297,7 @@ def _reverse(context: Context, fact: ReversalStarted) -> Iterable[Effect]:
 
 
 def _remind(context: Context) -> Iterable[Effect]:
-    for row in list(context.books.tables.all(REVERSALS)):
+    for row in sorted(context.books.tables.all(REVERSALS), key=lambda row: words(row, "payment")):
         yield ReversePayment(LaneId(words(row, "lane")), PaymentId(words(row, "payment")))
 
 
