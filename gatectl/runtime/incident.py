@@ -24,7 +24,8 @@ from typing import Any, BinaryIO, Final
 
 import zstandard
 
-from gatectl.domain import right_codes, tickets
+from gatectl.domain import coupon_codes, right_codes, tickets
+from gatectl.domain.business import claims
 from gatectl.domain.codec import BadBody
 from gatectl.domain.ids import SiteId
 from gatectl.domain.tickets import KEY_BYTES, Keyring
@@ -40,9 +41,14 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 TAIL_BYTES: Final = 256 * 1024
 """A segment's last whole line is looked for in so much of its end."""
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_CODES: Final = ((tickets.CODE_CHARS, tickets.resigned), (right_codes.CODE_CHARS, right_codes.resigned))
+_CODES: Final = (
+    (tickets.CODE_CHARS, tickets.resigned),
+    (right_codes.CODE_CHARS, right_codes.resigned),
+    (coupon_codes.CODE_CHARS, coupon_codes.resigned),
+)
 """Every kind of code that the site signs: its length, and how it is signed anew."""
 _RUN: Final = re.compile(rb"[A-Za-z2-7]{%d,}" % min(chars for chars, _ in _CODES))
+_CLAIM: Final = re.compile(claims.SHAPE.encode(), re.IGNORECASE)
 
 Plain = dict[str, Any]
 
@@ -199,7 +205,11 @@ class IncidentWriter:
 
     def without_codes(self, line: bytes) -> bytes:
         """The line with every authentic code, wherever in a text and in whatever case, signed by this file's own keys."""
-        return _RUN.sub(lambda found: self._run_without(found[0]), line)
+        return _CLAIM.sub(self._claim_anew, _RUN.sub(lambda found: self._run_without(found[0]), line))
+
+    def _claim_anew(self, found: re.Match[bytes]) -> bytes:
+        new = claims.resigned(found[0].decode().upper(), self._keyring, self._keys, self._site)
+        return found[0] if new is None else new.encode()
 
     def _run_without(self, run: bytes) -> bytes:
         at = 0

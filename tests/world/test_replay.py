@@ -16,13 +16,15 @@ from gatectl.domain.lane import Lane, LaneKind, Step
 from gatectl.domain.tickets import Keyring, VerifiedCode, verify
 from gatectl.runtime.incident import read_incident
 from gatectl.runtime.replay import Outcome, Replay
+from gatectl.world.faults import FAULTS
 from gatectl.world.recording import Recording
 from gatectl.world.simulation import Options, World
 
 
 def recorded(seed: int, folder: Path, days: float = 0.1) -> Path:
     """A run with everything that breaks, as an incident file."""
-    world = World(Options(seed, days=days, lanes=4, oddity=0.3, faults_per_hour=20))
+    kinds = tuple(name for name in FAULTS if name != "bit-flip")  # what a repair sets aside the journal has no more
+    world = World(Options(seed, days=days, lanes=4, oddity=0.3, faults_per_hour=20, kinds=kinds))
     world.daemon.recorder = recording = Recording(turns_a_segment=1_500)
     assert "" == world.run().broken
     file = folder / f"{seed}.zst"

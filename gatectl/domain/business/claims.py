@@ -6,6 +6,7 @@ vehicle. A lost check's successor has others.
 
 import hmac
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from gatectl.domain.ids import SiteId
@@ -14,6 +15,10 @@ from gatectl.domain.tickets import CROCKFORD, Keyring, code_mac, parse_number
 _CONTEXT: Final = b"gatectl/claim/1\0"
 _CHECK_CHARS: Final = 5
 _CLAIM: Final = re.compile(f"([0-9]+-[{CROCKFORD}]{{4}})-([{CROCKFORD}]{{{_CHECK_CHARS}}})")
+SHAPE: Final = f"[0-9]+-[{CROCKFORD}]{{4}}-[{CROCKFORD}]{{{_CHECK_CHARS}}}"
+"""A claim check anywhere in a text."""
+ISSUES_MAX: Final = 9
+"""Claim checks of one visit that an export of an incident knows: somebody who lost eight of them has other troubles."""
 _LOOKS_LIKE: Final = str.maketrans("OIL", "011")
 
 
@@ -27,6 +32,16 @@ def is_authentic(keyring: Keyring, site: SiteId, claim: str, issue: int) -> bool
     return found is not None and any(
         hmac.compare_digest(found[2], _check(key, site, found[1], issue)) for key in keyring.keys.values()
     )
+
+
+def resigned(claim: str, keyring: Keyring, keys: Mapping[int, bytes], site: SiteId) -> str | None:
+    """An authentic claim check of one of the first ISSUES_MAX issues, made by the key of the same id in `keys`; else None."""
+    visit, _, check = claim.rpartition("-")
+    for issue in range(1, ISSUES_MAX + 1):
+        for key_id, key in keyring.keys.items():
+            if hmac.compare_digest(check, _check(key, site, visit, issue)):
+                return f"{visit}-{_check(keys[key_id], site, visit, issue)}"
+    return None
 
 
 def typed(text: str) -> str | None:
