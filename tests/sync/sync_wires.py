@@ -127,7 +127,7 @@ class CuttingProxy:
                         server.sendall(data)
                         continue
                     data = data[: self.bytes_max - self.passed]
+                    self.passed += len(data)  # before the client can have it, and look
                     client.sendall(data)
-                    self.passed += len(data)
                     if self.passed >= self.bytes_max:
                         return
