@@ -37,7 +37,7 @@ dist: $(READY) ## the wheel and the source archive, in dist/
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock: ## resolve requirements/*.lock again (needs uv): dev for this Makefile, site and office for installations
-	$(COMPILE) --upgrade --extra central --extra demo --extra ev --extra plot --group dev -o requirements/dev.lock pyproject.toml
+	$(COMPILE) --upgrade --extra central --extra demo --extra ev --extra fiscal --extra plot --group dev -o requirements/dev.lock pyproject.toml
 	$(COMPILE) -c requirements/dev.lock -o requirements/site.lock pyproject.toml
 	$(COMPILE) -c requirements/dev.lock --extra central -o requirements/office.lock pyproject.toml
 
